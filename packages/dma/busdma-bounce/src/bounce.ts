@@ -1,0 +1,182 @@
+/**
+ * Bouncing: reserve pages for a load, attach them, copy on sync, give them back.
+ *
+ * The functions that backends call, in the order of a transfer: `reservePages`, `addBouncePage`,
+ * `copyOut` and `copyIn`, `freeBouncePages`. Follows subr_busdma_bounce.c.
+ *
+ * Invariant: a map's `reserved` never exceeds `needed`; the sum of all maps' `reserved` is the
+ * zone's.
+ */
+
+import type { DmaMap } from "@physio/busdma";
+import { BusDma } from "@physio/busdma";
+import type { BusAddr, Bytes, Frame, PhysAddr, VirtAddr } from "@physio/kern";
+import { Errno, NO_FRAME, PAGE_SIZE, pageOffset, panic } from "@physio/kern";
+import { Ktr, traceEvent } from "@physio/trace";
+import type { BounceState } from "./map-state.ts";
+import type { BouncePool } from "./pool.ts";
+
+const DEFER = traceEvent(Ktr.BOUNCE, "bounce defer", "needed", "reserved");
+const COPY = traceEvent(Ktr.BOUNCE, "bounce copy", "pages", "bytes", "toPage");
+
+/** Whether `addr` lies in the window that the tag excludes, or breaks its alignment. @bsd #Y addr_needs_bounce */
+export function addrNeedsBounce(map: DmaMap, addr: PhysAddr): boolean {
+  const { tag } = map;
+  if (addr > tag.lowAddr && addr <= tag.highAddr) return true;
+  return tag.alignment > 1 && addr % tag.alignment !== 0;
+}
+
+/** Promise free pages to the map: all that it lacks, or with `commit` as many as there are. @returns pages still lacking. @bsd #Y reserve_bounce_pages */
+function promise(state: BounceState, commit: boolean): number {
+  const { zone } = state;
+  const lacking = state.needed - state.reserved;
+  const pages = Math.min(zone.free, lacking);
+  if (!commit && pages < lacking) return lacking - pages;
+  zone.free -= pages;
+  zone.reserved += pages;
+  state.reserved += pages;
+  return lacking - pages;
+}
+
+/**
+ * Reserve the pages that a load needs.
+ * => `state.needed` is counted.
+ * @returns OK; ENOMEM: NOWAIT, nothing was taken, or (fixed) the zone never has so many;
+ *   EINPROGRESS: the map waits with what it got, and its load will be resumed.
+ * @bsd #Y _bus_dmamap_reserve_pages
+ */
+export function reservePages(
+  pool: BouncePool,
+  map: DmaMap,
+  state: BounceState,
+  flags: BusDma,
+): Errno {
+  const impossible = map.tag.context.semantics.refuseImpossible && state.needed > state.zone.total;
+  const wait = (flags & BusDma.NOWAIT) === 0 && !impossible;
+  if (promise(state, wait) === 0) return Errno.OK;
+  if (!wait) {
+    state.needed = 0;
+    return Errno.ENOMEM;
+  }
+  state.queuedAt = pool.sched.now;
+  state.zone.waiting.insertTail(map);
+  pool.trace.record(DEFER, state.needed, state.reserved);
+  return Errno.EINPROGRESS;
+}
+
+/**
+ * Attach one page to the map for `count` bytes of client data.
+ * => a page is reserved. `va` is the data's kernel address or −1; `frame2` holds what does not fit
+ *   in `frame` from `offset` on, if anything.
+ * @returns what the device will see.   @bsd #Y add_bounce_page
+ */
+export function addBouncePage(
+  map: DmaMap,
+  state: BounceState,
+  va: VirtAddr,
+  frame: Frame,
+  frame2: Frame,
+  offset: Bytes,
+  count: Bytes,
+): BusAddr {
+  if (!(state.needed > 0 && state.reserved > 0)) {
+    panic(`bounce: the map needs ${state.needed} pages, ${state.reserved} reserved`);
+  }
+  state.needed--;
+  state.reserved--;
+  const { zone } = state;
+  const row = zone.attach(state.pages, va, frame, frame2, offset, count);
+  return zone.busAddr[row] + inPage(map, offset);
+}
+
+/** Where a chunk that began `offset` into its page begins in its bounce page. */
+function inPage(map: DmaMap, offset: Bytes): Bytes {
+  return (map.tag.flags & BusDma.KEEP_PG_OFFSET) === 0 ? 0 : offset;
+}
+
+/** Copy client data into the map's bounce pages: PREWRITE. */
+export function copyOut(pool: BouncePool, map: DmaMap, state: BounceState): void {
+  copyAll(pool, map, state, true);
+}
+
+/** Copy the map's bounce pages back to the client: POSTREAD. */
+export function copyIn(pool: BouncePool, map: DmaMap, state: BounceState): void {
+  copyAll(pool, map, state, false);
+}
+
+function copyAll(pool: BouncePool, map: DmaMap, state: BounceState, toPage: boolean): void {
+  const { zone } = state;
+  let bytes = 0;
+  for (let row = state.pages.head; row >= 0; row = zone.next[row]) {
+    copyPage(pool, map, state, row, toPage);
+    bytes += zone.dataCount[row];
+  }
+  zone.totalBounced++;
+  zone.pagesCopied += state.pages.count;
+  pool.trace.record(COPY, state.pages.count, bytes, toPage ? 1 : 0);
+}
+
+/** Copy one page's data, run by run: a run ends where the client's next page begins. */
+function copyPage(
+  pool: BouncePool,
+  map: DmaMap,
+  state: BounceState,
+  row: number,
+  toPage: boolean,
+): void {
+  const { zone } = state;
+  const { mem } = pool;
+  const count = zone.dataCount[row];
+  const page = zone.busAddr[row] + inPage(map, zone.dataOffset[row]);
+  for (let done = 0; done < count; ) {
+    const client = clientAddress(map, state, row, done);
+    const run = Math.min(count - done, PAGE_SIZE - pageOffset(client));
+    const error = toPage ? mem.copy(page + done, client, run) : mem.copy(client, page + done, run);
+    if (error !== Errno.OK) panic(`bounce ${zone.name}: client data at ${client} is not RAM`);
+    done += run;
+  }
+}
+
+/** Physical address of byte `done` of the client data behind a bounce page. */
+function clientAddress(map: DmaMap, state: BounceState, row: number, done: Bytes): PhysAddr {
+  const { zone } = state;
+  const { kernelPmap } = map.tag.context;
+  if (zone.dataVa[row] >= 0) {
+    const pa = kernelPmap.extract(zone.dataVa[row] + done);
+    if (pa < 0) panic(`bounce ${zone.name}: client data at ${zone.dataVa[row] + done} is unmapped`);
+    return pa;
+  }
+  const at = zone.dataOffset[row] + done;
+  if (at < PAGE_SIZE) return kernelPmap.mem.addrOf(zone.dataFrame[row]) + at;
+  if (zone.dataFrame2[row] === NO_FRAME)
+    panic(`bounce ${zone.name}: a chunk runs into a page that was not recorded`);
+  return kernelPmap.mem.addrOf(zone.dataFrame2[row]) + at - PAGE_SIZE;
+}
+
+/** Give the map's pages back and let waiting maps have them, first come first served. @bsd #Y free_bounce_pages */
+export function freeBouncePages(pool: BouncePool, state: BounceState): void {
+  if (state.pages.count === 0) return;
+  state.zone.detachAll(state.pages);
+  releaseWaiters(pool, state);
+}
+
+/** Forget what a map still needs, and give back what was promised to it. `fixed` only. */
+export function clearReservation(pool: BouncePool, state: BounceState): void {
+  const { zone, reserved } = state;
+  state.needed = 0;
+  state.reserved = 0;
+  if (reserved === 0) return;
+  zone.reserved -= reserved;
+  zone.free += reserved;
+  releaseWaiters(pool, state);
+}
+
+function releaseWaiters(pool: BouncePool, freed: BounceState): void {
+  const { zone } = freed;
+  for (let map = zone.waiting.first; map !== null; map = zone.waiting.first) {
+    if (promise(map.md as BounceState, true) !== 0) return;
+    zone.waiting.removeHead();
+    zone.totalDeferred++;
+    pool.schedule(map);
+  }
+}

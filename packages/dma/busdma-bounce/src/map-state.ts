@@ -1,0 +1,34 @@
+/**
+ * What bouncing keeps of a map: its pages, and what it still needs.
+ *
+ * Hangs in the map's `md` slot, put there by the backend; a map without it never bounces.
+ */
+
+import type { DmaMap } from "@physio/busdma";
+import { panic } from "@physio/kern";
+import type { BounceZone } from "./zone.ts";
+import { PageList } from "./zone.ts";
+
+export class BounceState {
+  readonly zone: BounceZone;
+  /** Pages that the load under way needs, and how many of them are promised. */
+  needed: number;
+  reserved: number;
+  readonly pages: PageList;
+  /** When the load was deferred (virtual ns). */
+  queuedAt: number;
+
+  constructor(zone: BounceZone) {
+    this.zone = zone;
+    this.needed = 0;
+    this.reserved = 0;
+    this.pages = new PageList();
+    this.queuedAt = 0;
+  }
+}
+
+/** The bounce state of a map that has one. */
+export function bounceOf(map: DmaMap): BounceState {
+  if (!(map.md instanceof BounceState)) panic("bounce: the map has no bounce state");
+  return map.md;
+}

@@ -1,0 +1,131 @@
+/**
+ * The bounce pool of one machine: its zones, its thread, its sysctl tree.
+ *
+ * Finds or makes the zone for a tag, grows zones, and resumes deferred loads from the software
+ * interrupt thread "busdma". Follows alloc_bounce_zone, alloc_bounce_pages and busdma_thread of
+ * subr_busdma_bounce.c. All of bounce_lock's sections are plain code here, which nothing interrupts.
+ */
+
+import type { DmaMap } from "@physio/busdma";
+import { BUS_DMA_LOCK, BUS_DMA_UNLOCK } from "@physio/busdma";
+import type { BusAddr, Bytes, PhysAddr } from "@physio/kern";
+import { hex, PAGE_SIZE, Stailq } from "@physio/kern";
+import type { PhysMem } from "@physio/physmem";
+import type { Scheduler } from "@physio/sched";
+import { SoftIntr } from "@physio/sched";
+import type { SysctlTree, Trace } from "@physio/trace";
+import { Ktr, traceEvent } from "@physio/trace";
+import { bounceOf } from "./map-state.ts";
+import { BounceZone } from "./zone.ts";
+
+export interface BouncePoolConfig {
+  readonly mem: PhysMem;
+  readonly sched: Scheduler;
+  readonly trace: Trace;
+  readonly sysctl: SysctlTree;
+  /** One page at or below `highest`, for good. @returns its address, or −1. */
+  readonly allocPage: (highest: BusAddr) => PhysAddr;
+  /** Pages that all zones together may have; default no limit. For machines with tiny pools. */
+  readonly maxPages?: number;
+}
+
+const RESUME = traceEvent(Ktr.BOUNCE, "bounce resume", "waited");
+const GROW = traceEvent(Ktr.BOUNCE, "bounce grow", "pages", "total");
+
+export class BouncePool {
+  readonly mem: PhysMem;
+  readonly sched: Scheduler;
+  readonly trace: Trace;
+  readonly zones: BounceZone[];
+  totalPages: number;
+  readonly #config: BouncePoolConfig;
+  readonly #ready: Stailq<DmaMap>;
+  readonly #thread: SoftIntr;
+
+  constructor(config: BouncePoolConfig) {
+    this.mem = config.mem;
+    this.sched = config.sched;
+    this.trace = config.trace;
+    this.zones = [];
+    this.totalPages = 0;
+    this.#config = config;
+    this.#ready = new Stailq<DmaMap>();
+    this.#thread = new SoftIntr(config.sched, "busdma", () => this.#resumeAll());
+    config.sysctl.add("hw.busdma.total_bpages", "Total bounce pages", () => this.totalPages);
+  }
+
+  /** The zone for pages at or below `lowAddr` with `alignment`. @bsd #P[no domain] alloc_bounce_zone */
+  zoneFor(lowAddr: BusAddr, alignment: Bytes): BounceZone {
+    const fits = (z: BounceZone) => alignment <= z.alignment && lowAddr >= z.lowAddr;
+    const found = this.zones.find(fits);
+    if (found !== undefined) return found;
+    const zone = new BounceZone(
+      `zone${this.zones.length}`,
+      lowAddr,
+      Math.max(alignment, PAGE_SIZE),
+    );
+    this.zones.push(zone);
+    this.#addSysctl(zone);
+    return zone;
+  }
+
+  /** Give `zone` up to `count` more pages. @returns how many it got. @bsd #Y alloc_bounce_pages */
+  grow(zone: BounceZone, count: number): number {
+    let got = 0;
+    while (got < count && this.totalPages < (this.#config.maxPages ?? Number.POSITIVE_INFINITY)) {
+      const pa = this.#config.allocPage(zone.lowAddr);
+      if (pa < 0) break;
+      zone.addPage(pa);
+      this.totalPages++;
+      got++;
+    }
+    this.trace.record(GROW, got, zone.total);
+    return got;
+  }
+
+  /** A map has its pages now: resume its load from the thread. */
+  schedule(map: DmaMap): void {
+    this.#ready.insertTail(map);
+    this.#thread.schedule();
+  }
+
+  /** @bsd #Y busdma_thread */
+  #resumeAll(): void {
+    for (let map = this.#ready.removeHead(); map !== null; map = this.#ready.removeHead()) {
+      const state = bounceOf(map);
+      const { lock } = map.tag;
+      const waited = this.sched.now - state.queuedAt;
+      lock(BUS_DMA_LOCK);
+      state.zone.deferredTime += waited;
+      this.trace.record(RESUME, waited);
+      map.resumeLoad();
+      lock(BUS_DMA_UNLOCK);
+    }
+  }
+
+  #addSysctl(zone: BounceZone): void {
+    const { sysctl } = this.#config;
+    const base = `hw.busdma.${zone.name}`;
+    sysctl.add(`${base}.total_bpages`, "Total bounce pages", () => zone.total);
+    sysctl.add(`${base}.free_bpages`, "Free bounce pages", () => zone.free);
+    sysctl.add(`${base}.reserved_bpages`, "Reserved bounce pages", () => zone.reserved);
+    sysctl.add(`${base}.active_bpages`, "Active bounce pages", () => zone.active);
+    sysctl.add(
+      `${base}.total_bounced`,
+      "Total bounce requests (pages bounced)",
+      () => zone.totalBounced,
+    );
+    sysctl.add(
+      `${base}.total_deferred`,
+      "Total bounce requests that were deferred",
+      () => zone.totalDeferred,
+    );
+    sysctl.add(`${base}.lowaddr`, "Highest address of the zone's pages", () => hex(zone.lowAddr));
+    sysctl.add(`${base}.alignment`, "Alignment of the zone's pages", () => zone.alignment);
+    sysctl.add(
+      `${base}.total_deferred_time`,
+      "Cumulative time busdma requests are deferred (us)",
+      () => Math.floor(zone.deferredTime / 1000),
+    );
+  }
+}

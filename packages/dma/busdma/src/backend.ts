@@ -1,0 +1,88 @@
+/**
+ * What a bus_dma backend supplies. The machine-independent code owns tags' inheritance, carriers
+ * and callbacks; a backend decides only where bytes land.
+ *
+ * A backend is a table of functions made by `defineBackend`, so that all backends have one shape
+ * and `tag.backend.sync(…)` stays a cheap call whatever machines are alive. Its private state of a
+ * tag or a map hangs in their `md` slot. Backends share code by calling busdma-bounce.
+ *
+ * A load function that returns EINPROGRESS has queued the map and calls `resumeLoad(map)` later,
+ * from a thread. This replaces bus_dmamap_waitok: the description of the memory is kept only when a
+ * load really is deferred. @bsd #Y struct bus_dma_impl, _bus_dmamap_waitok
+ */
+import type { Bytes, Errno, Frame, PhysAddr, VirtAddr } from "@physio/kern";
+import type { Pmap } from "@physio/pmap";
+import type { BusDma, Sync } from "./flags.ts";
+import type { DmaMap } from "./map.ts";
+import type { SegList } from "./seg-list.ts";
+import type { DmaTag } from "./tag.ts";
+
+/** The memory that `memAlloc` found. */
+export interface DmaMemory {
+  readonly va: VirtAddr;
+  readonly size: Bytes;
+}
+
+export interface DmaBackend {
+  readonly name: string;
+  /** Private state of a tag whose constraints are narrowed already. @throws {ErrnoError} ENOMEM: ALLOCNOW, too few pages. */
+  tagCreate(tag: DmaTag): unknown;
+  /** => the tag has no maps. */
+  tagDestroy(tag: DmaTag): void;
+  /** Private state of a map; null when no load of it can ever bounce. @throws {ErrnoError} ENOMEM. */
+  mapCreate(tag: DmaTag, map: DmaMap): unknown;
+  /** @returns OK; EBUSY: it holds resources of a load. */
+  mapDestroy(tag: DmaTag, map: DmaMap): Errno;
+  /** Memory of `tag.maxSize` bytes that obeys the tag. @returns null: ENOMEM. */
+  memAlloc(tag: DmaTag, flags: BusDma): DmaMemory | null;
+  memFree(tag: DmaTag, memory: DmaMemory): void;
+  /** Append a virtual range to `segs`. @returns OK; EFBIG; EINPROGRESS; ENOMEM (NOWAIT, or never possible). */
+  loadBuffer(
+    tag: DmaTag,
+    map: DmaMap,
+    pmap: Pmap,
+    va: VirtAddr,
+    len: Bytes,
+    flags: BusDma,
+    segs: SegList,
+  ): Errno;
+  /** Append a physical range. @returns as loadBuffer. */
+  loadPhys(tag: DmaTag, map: DmaMap, pa: PhysAddr, len: Bytes, flags: BusDma, segs: SegList): Errno;
+  /** Append `len` bytes that begin `offset` bytes into the first of `ma`. @returns as loadBuffer. */
+  loadPages(
+    tag: DmaTag,
+    map: DmaMap,
+    ma: readonly Frame[],
+    offset: Bytes,
+    len: Bytes,
+    flags: BusDma,
+    segs: SegList,
+  ): Errno;
+  /** The load has ended with `error`; last chance to change `segs` or to clean up. */
+  complete(tag: DmaTag, map: DmaMap, segs: SegList, error: Errno): void;
+  /** Copy bounced data and maintain caches. */
+  sync(tag: DmaTag, map: DmaMap, ops: Sync): void;
+  unload(tag: DmaTag, map: DmaMap): void;
+  /** Whether the range would be used as it is. @bsd #Y bus_dma_id_mapped */
+  isIdentity(tag: DmaTag, pa: PhysAddr, len: Bytes): boolean;
+}
+
+/** Make a backend's table: every slot, in one order. */
+export function defineBackend(b: DmaBackend): DmaBackend {
+  return Object.freeze({
+    name: b.name,
+    tagCreate: b.tagCreate,
+    tagDestroy: b.tagDestroy,
+    mapCreate: b.mapCreate,
+    mapDestroy: b.mapDestroy,
+    memAlloc: b.memAlloc,
+    memFree: b.memFree,
+    loadBuffer: b.loadBuffer,
+    loadPhys: b.loadPhys,
+    loadPages: b.loadPages,
+    complete: b.complete,
+    sync: b.sync,
+    unload: b.unload,
+    isIdentity: b.isIdentity,
+  });
+}

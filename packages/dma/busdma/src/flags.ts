@@ -1,0 +1,30 @@
+/** Flags and constants of bus_dma(9). Values of FreeBSD sys/sys/bus_dma.h. */
+import type { Bits } from "@physio/kern";
+import { bitset, MAXADDR, MAXADDR_24BIT, MAXADDR_32BIT } from "@physio/kern";
+
+/** Flags of tags, maps, loads and allocations. */
+export const BusDma = bitset<"BusDma">()({
+  WAITOK: 0x000, //         loads: may be deferred (EINPROGRESS)
+  NOWAIT: 0x001, //         loads: never deferred (ENOMEM)
+  ALLOCNOW: 0x002, //       tags: reserve bounce pages when the tag is made
+  COHERENT: 0x004, //       tags, memory: device and CPU see it alike
+  ZERO: 0x008, //           memory: filled with zeros
+  NOCACHE: 0x200, //        memory: not cached by the CPU
+  KEEP_PG_OFFSET: 0x400, // tags: a bounced chunk keeps its offset in the page
+});
+export type BusDma = Bits<"BusDma">;
+
+/** Operations of sync, from the point of view of host memory: READ is device to memory. */
+export const Sync = bitset<"Sync">()({
+  PREREAD: 1, //   before the device writes memory
+  POSTREAD: 2, //  after it did, before the CPU reads
+  PREWRITE: 4, //  after the CPU wrote memory, before the device reads
+  POSTWRITE: 8, // after the device did
+});
+export type Sync = Bits<"Sync">;
+
+export const BUS_SPACE_MAXADDR = MAXADDR;
+export const BUS_SPACE_MAXADDR_32BIT = MAXADDR_32BIT;
+export const BUS_SPACE_MAXADDR_24BIT = MAXADDR_24BIT;
+/** No limit on the number of segments. @bsd #Y BUS_SPACE_UNRESTRICTED */
+export const BUS_SPACE_UNRESTRICTED = 0x7fff_ffff;

@@ -1,0 +1,3 @@
+export type { DmaBackend, DmaMemory } from "./backend.ts";
+export { defineBackend } from "./backend.ts";
+export { addRange } from "./seg-list.ts";

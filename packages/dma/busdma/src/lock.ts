@@ -1,0 +1,23 @@
+/**
+ * Lock functions of tags: how bus_dma takes the driver's lock when it acts on its own.
+ *
+ * Only a deferred load does: the lock is taken right before the callback's load is resumed and
+ * released right after. @bsd #Y bus_dma(9) lockfunc
+ */
+import { panic } from "@physio/kern";
+import type { Mutex } from "@physio/sched";
+
+export const BUS_DMA_LOCK = 0;
+export const BUS_DMA_UNLOCK = 1;
+export type LockOp = typeof BUS_DMA_LOCK | typeof BUS_DMA_UNLOCK;
+export type LockFunction = (op: LockOp) => void;
+
+/** A lock function over a mutex. @bsd #Y busdma_lock_mutex */
+export function busdmaLockMutex(mutex: Mutex): LockFunction {
+  return (op) => (op === BUS_DMA_LOCK ? mutex.enter() : mutex.exit());
+}
+
+/** The lock function of a tag that was given none: such a tag must not be used for loads that wait. @bsd #Y _busdma_dflt_lock */
+export function dfltLock(): never {
+  panic("bus_dma: a deferred load was resumed on a tag without a lock function");
+}

@@ -1,0 +1,143 @@
+/**
+ * DMA maps: one transfer at a time, from load to unload.
+ *
+ * `load` and its relatives translate memory into segments that obey the tag and give them to a
+ * callback: at once, or, when bounce pages are short and the caller may wait, later from a thread
+ * with the tag's lock held (EINPROGRESS). Follows bus_dmamap_load and its relatives in
+ * sys/kern/subr_bus_dma.c.
+ *
+ * => a map is loaded once between unloads; sync comes between load and unload.
+ */
+
+import type { Bio, Memdesc } from "@physio/carriers";
+import { memdescLength, walkMemdesc } from "@physio/carriers";
+import type { Bytes, VirtAddr } from "@physio/kern";
+import { Errno, panic } from "@physio/kern";
+import { Ktr, traceEvent } from "@physio/trace";
+import type { Sync } from "./flags.ts";
+import { BusDma } from "./flags.ts";
+import type { SegList } from "./seg-list.ts";
+import type { DmaTag } from "./tag.ts";
+
+/** Gets the segments of a load. `segs` is borrowed: valid until the callback returns. With an error `count` is 0. */
+export type LoadCallback<A> = (arg: A, segs: SegList, count: number, error: Errno) => void;
+
+const LOAD = traceEvent(Ktr.BUSDMA, "dmamap_load", "flags", "length", "error", "nsegs");
+const SYNC = traceEvent(Ktr.BUSDMA, "dmamap_sync", "ops");
+const UNLOAD = traceEvent(Ktr.BUSDMA, "dmamap_unload");
+
+export class DmaMap {
+  readonly tag: DmaTag;
+  /** The backend's; null: loads of this map never bounce. */
+  md: unknown;
+  /** A deferred load: its memory, whom to call, and whether it still waits. */
+  waiting: boolean;
+  #mem: Memdesc | null;
+  #callback: LoadCallback<never> | null;
+  #arg: unknown;
+  /** Link of the backend's waiting list. */
+  next: DmaMap | null;
+
+  /** Use `tag.createMap`. */
+  constructor(tag: DmaTag) {
+    this.tag = tag;
+    this.md = null;
+    this.waiting = false;
+    this.#mem = null;
+    this.#callback = null;
+    this.#arg = null;
+    this.next = null;
+  }
+
+  /**
+   * Load `length` bytes of kernel memory.
+   * @returns OK: the callback was called (with OK or EFBIG); EINPROGRESS: it will be, from a thread;
+   *   ENOMEM: NOWAIT and too few bounce pages, or more than there are at all (the callback was told);
+   *   EINVAL: longer than the tag's maxSize, or not a length (the callback was told).
+   * @bsd #Y bus_dmamap_load
+   */
+  load<A>(
+    va: VirtAddr,
+    length: Bytes,
+    callback: LoadCallback<A>,
+    arg: A,
+    flags: BusDma = 0,
+  ): Errno {
+    let error = this.#begin(length, flags);
+    if (error === Errno.OK) error = this.tag.sink.virtual(va, length);
+    if (error === Errno.EINPROGRESS) this.#defer({ kind: "vaddr", va, length }, callback, arg);
+    return this.#finish(length, callback, arg, flags, error);
+  }
+
+  /** Load the data of a bio. @returns as `load`. @bsd #Y bus_dmamap_load_bio */
+  loadBio<A>(bio: Bio, callback: LoadCallback<A>, arg: A, flags: BusDma = 0): Errno {
+    return this.loadMem({ kind: "bio", bio }, callback, arg, flags);
+  }
+
+  /** Load what a memdesc describes. @returns as `load`. @bsd #P[no uio, mbuf, ccb] bus_dmamap_load_mem */
+  loadMem<A>(mem: Memdesc, callback: LoadCallback<A>, arg: A, flags: BusDma = 0): Errno {
+    const length = memdescLength(mem);
+    let error = this.#begin(length, flags);
+    if (error === Errno.OK) error = walkMemdesc(mem, this.tag.sink);
+    if (error === Errno.EINPROGRESS) this.#defer(mem, callback, arg);
+    return this.#finish(length, callback, arg, flags, error);
+  }
+
+  /** Make memory and the device's view of it agree. @bsd #Y bus_dmamap_sync */
+  sync(ops: Sync): void {
+    this.tag.context.trace.record(SYNC, ops);
+    this.tag.backend.sync(this.tag, this, ops);
+  }
+
+  /** End the transfer; gives bounce pages back. Copies nothing: sync does. @bsd #Y bus_dmamap_unload */
+  unload(): void {
+    if (this.waiting) panic("bus_dma: unload of a map whose load still waits");
+    this.tag.context.trace.record(UNLOAD);
+    this.tag.backend.unload(this.tag, this);
+  }
+
+  /** @returns OK; EBUSY: loaded with bounce pages, or waiting. @bsd #Y bus_dmamap_destroy */
+  destroy(): Errno {
+    if (this.waiting) return Errno.EBUSY;
+    const error = this.tag.backend.mapDestroy(this.tag, this);
+    if (error === Errno.OK) this.tag.mapCount--;
+    return error;
+  }
+
+  /** For backends: load again what was deferred. => its resources are reserved now; called from a thread, under the tag's lock. */
+  resumeLoad(): void {
+    const mem = this.#mem;
+    const callback = this.#callback;
+    if (mem === null || callback === null) panic("bus_dma: nothing to resume on this map");
+    this.waiting = false;
+    this.#mem = null;
+    this.#callback = null;
+    this.loadMem(mem, callback, this.#arg as never, BusDma.WAITOK);
+  }
+
+  #begin(length: Bytes, flags: BusDma): Errno {
+    if (this.waiting) panic("bus_dma: load of a map whose load still waits");
+    this.tag.sink.begin(this, flags);
+    if (!this.tag.context.semantics.checkMaxSize) return Errno.OK;
+    return length > 0 && length <= this.tag.maxSize ? Errno.OK : Errno.EINVAL;
+  }
+
+  #defer<A>(mem: Memdesc, callback: LoadCallback<A>, arg: A): void {
+    this.waiting = true;
+    this.#mem = mem;
+    this.#callback = callback as LoadCallback<never>;
+    this.#arg = arg;
+  }
+
+  #finish<A>(length: Bytes, callback: LoadCallback<A>, arg: A, flags: BusDma, error: Errno): Errno {
+    const { tag } = this;
+    const { segs } = tag;
+    tag.context.trace.record(LOAD, flags, length, error, segs.count);
+    if (error === Errno.EINPROGRESS) return error;
+    tag.backend.complete(tag, this, segs, error);
+    if (error !== Errno.OK) segs.count = 0;
+    callback(arg, segs, segs.count, error);
+    // EFBIG goes to the callback only; the other two also to the caller, who can pass them on.
+    return error === Errno.ENOMEM || error === Errno.EINVAL ? error : Errno.OK;
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * The two semantics: `seed` does what the original does, slips included; `fixed` mends them.
+ *
+ * Each difference is one named decision, read where it matters. What the original does and why we
+ * differ is in the manual page; SEED exists so that the decisions can be tested one by one.
+ */
+
+export interface DmaSemantics {
+  readonly name: "seed" | "fixed";
+  /** A load longer than the tag's maxSize is EINVAL, as bus_dma(9) promises. */
+  readonly checkMaxSize: boolean;
+  /** An inherited boundary lowers maxSegSize, as the tag's own does. */
+  readonly inheritedBoundaryLowersSegment: boolean;
+  /** A tag takes the larger of its own and its parent's alignment. */
+  readonly inheritAlignment: boolean;
+  /** Bounced chunks stay in their page when the alignment rounds their length up. */
+  readonly chunksStayInPage: boolean;
+  /** Unload and a failed load clear the map's reservation and give its bounce pages back. */
+  readonly clearReservation: boolean;
+  /** A load that needs more pages than its zone has fails at once instead of waiting for ever. */
+  readonly refuseImpossible: boolean;
+  /** PRE and POST operations in one sync each do their work. */
+  readonly syncEachOperation: boolean;
+}
+
+/** Default of every machine. */
+export const FIXED: DmaSemantics = Object.freeze({
+  name: "fixed",
+  checkMaxSize: true,
+  inheritedBoundaryLowersSegment: true,
+  inheritAlignment: true,
+  chunksStayInPage: true,
+  clearReservation: true,
+  refuseImpossible: true,
+  syncEachOperation: true,
+});
+
+/** What the original does. */
+export const SEED: DmaSemantics = Object.freeze({
+  name: "seed",
+  checkMaxSize: false,
+  inheritedBoundaryLowersSegment: false,
+  inheritAlignment: false,
+  chunksStayInPage: false,
+  clearReservation: false,
+  refuseImpossible: false,
+  syncEachOperation: false,
+});

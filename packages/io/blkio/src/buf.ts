@@ -1,0 +1,91 @@
+/**
+ * buf: one transfer between kernel memory and a disk, as file systems see it.
+ *
+ * A buf is made by `IoBufs.get` (for page I/O) or by the buffer cache (for metadata), handed to a
+ * disk's `strategy`, and answered with `biodone`. What happens then is in the buf: `iodone` is
+ * called, or an asynchronous buf is released, or whoever waits in `biowait` wakes up.
+ * Follows NetBSD's sys/buf.h and vfs_bio.c.
+ *
+ * Field owners: b = whoever holds BUSY; d = the driver between strategy and biodone; c = the cache.
+ */
+import type { Bits, Bytes, Errno, FileOffset, VirtAddr } from "@physio/kern";
+import { bitset, Errno as E } from "@physio/kern";
+
+export const BufFlag = bitset<"BufFlag">()({
+  READ: 0x01, //   b: from the disk to memory; clear: to the disk
+  ASYNC: 0x02, //  b: nobody waits; released when done
+  BUSY: 0x10, //   c: somebody holds it
+  WANTED: 0x20, // c: somebody waits for BUSY to clear
+  DONE: 0x40, //   set by biodone, cleared when I/O starts: the data are what the disk has
+  INVAL: 0x80, //  b: contents are worthless; brelse throws it away
+});
+export type BufFlag = Bits<"BufFlag">;
+
+/** How urgent a transfer is. @bsd #Y NetBSD sys/buf.h BPRIO_* */
+export const BufPriority = Object.freeze({
+  NONCRITICAL: 0,
+  TIMELIMITED: 1,
+  TIMECRITICAL: 2,
+} as const);
+
+/** Whoever counts writes in flight (a vnode): BSD's v_numoutput, without knowing vnodes here. */
+export interface OutputCounter {
+  numOutput: number;
+}
+
+export class Buf {
+  flags: BufFlag;
+  priority: number;
+  /** b: kernel memory of `bufsize` bytes, of which `bcount` are to be moved. */
+  data: VirtAddr;
+  bufsize: Bytes;
+  bcount: Bytes;
+  /** d: bytes that were not moved. */
+  resid: Bytes;
+  /** b: first block on the disk, in units of DEV_BSIZE. */
+  blkno: number;
+  /** b: logical block, for its owner. */
+  lblkno: number;
+  error: Errno;
+  /** b: called by biodone instead of waking a waiter. */
+  iodone: ((buf: Buf) => void) | null;
+  /** b: the master of a nested buf, or whatever iodone needs. */
+  private: unknown;
+  output: OutputCounter | null;
+  /** d: parts of a transfer that a driver's limit cut up and that are not done yet. */
+  pendingParts: number;
+  /** c: links of the free list. */
+  next: Buf | null;
+  prev: Buf | null;
+
+  constructor() {
+    this.flags = 0;
+    this.priority = BufPriority.NONCRITICAL;
+    this.data = 0;
+    this.bufsize = 0;
+    this.bcount = 0;
+    this.resid = 0;
+    this.blkno = 0;
+    this.lblkno = 0;
+    this.error = E.OK;
+    this.iodone = null;
+    this.private = null;
+    this.output = null;
+    this.pendingParts = 0;
+    this.next = null;
+    this.prev = null;
+  }
+
+  describeWait(): string {
+    return `buf at block ${this.blkno}, ${this.bcount} bytes`;
+  }
+}
+
+/** The unit of `blkno`. @bsd #Y DEV_BSIZE */
+export const DEV_BSIZE = 512;
+export const DEV_BSHIFT = 9;
+
+/** Block number to byte offset on the disk. @bsd #Y dbtob */
+export function blockOffset(blkno: number): FileOffset {
+  return blkno * DEV_BSIZE;
+}

@@ -1,0 +1,78 @@
+/**
+ * bio: one block I/O request on its way to a driver.
+ *
+ * A bio says which bytes of the disk go to or come from which memory: a kernel buffer (mapped), a
+ * list of frames (UNMAPPED) or a list of kernel ranges (VLIST). The driver answers once, with
+ * `biodone`. Follows sys/sys/bio.h and g_bio(9).
+ */
+import type { Bits, Bytes, Errno, FileOffset, Frame, VirtAddr } from "@physio/kern";
+import { bitset, Errno as E, panic } from "@physio/kern";
+
+export const BioCommand = Object.freeze({ READ: 1, WRITE: 2, DELETE: 3, FLUSH: 5 } as const);
+export type BioCommand = (typeof BioCommand)[keyof typeof BioCommand];
+
+export const BioFlag = bitset<"BioFlag">()({
+  ERROR: 0x01, //    set by the driver with `error`
+  DONE: 0x02, //     set by biodone
+  UNMAPPED: 0x10, // set by the maker: the data are frames, not a kernel buffer
+  VLIST: 0x20, //    set by the maker: the data are a list of kernel ranges
+});
+export type BioFlag = Bits<"BioFlag">;
+
+/** A range of kernel virtual memory in a VLIST. */
+export interface VirtualRange {
+  readonly base: VirtAddr;
+  readonly length: Bytes;
+}
+
+export class Bio {
+  command: BioCommand;
+  flags: BioFlag;
+  /** First byte on the disk, and how many: multiples of the sector size. */
+  offset: FileOffset;
+  bcount: Bytes;
+  /** The kernel buffer, when mapped. */
+  data: VirtAddr;
+  /** The frames, when UNMAPPED: the data begin `maOffset` bytes into the first one. */
+  ma: readonly Frame[];
+  maOffset: Bytes;
+  /** The ranges, when VLIST: the data begin `maOffset` bytes into the first one. */
+  vlist: readonly VirtualRange[];
+  /** Bytes that were not transferred. */
+  resid: Bytes;
+  error: Errno;
+  /** Who is told; set by the maker. */
+  done: ((bio: Bio) => void) | null;
+  /** For the maker. */
+  caller: unknown;
+  /** For the driver. */
+  driver: unknown;
+  /** Link of the queue that it is on. */
+  next: Bio | null;
+
+  constructor() {
+    this.command = BioCommand.READ;
+    this.flags = 0;
+    this.offset = 0;
+    this.bcount = 0;
+    this.data = 0;
+    this.ma = [];
+    this.maOffset = 0;
+    this.vlist = [];
+    this.resid = 0;
+    this.error = E.OK;
+    this.done = null;
+    this.caller = null;
+    this.driver = null;
+    this.next = null;
+  }
+}
+
+/** Answer a request. => `error` and `resid` are set, and nobody answered before. @bsd #Y biodone */
+export function biodone(bio: Bio): void {
+  if ((bio.flags & BioFlag.DONE) !== 0) panic(`biodone: offset ${bio.offset} is done already`);
+  bio.flags |= bio.error === E.OK ? BioFlag.DONE : BioFlag.DONE | BioFlag.ERROR;
+  const done = bio.done;
+  if (done === null) panic(`biodone: offset ${bio.offset} has nobody to tell`);
+  done(bio);
+}

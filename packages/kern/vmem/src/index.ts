@@ -1,0 +1,2 @@
+export type { Constraints } from "./arena.ts";
+export { Arena } from "./arena.ts";

@@ -1,0 +1,54 @@
+/**
+ * Sections: 4 MiB of RAM with the columns of its 1024 frames.
+ *
+ * A machine may have a terabyte of RAM on a host that has little, so both halves of a section come
+ * late: the columns when the allocator first splits it, the bytes when somebody first writes to it.
+ * Frames are rows of these columns, never objects: about 26 bytes a page.
+ *
+ * Who may write which column: `order`, and the links of a free frame, belong to the allocator; all
+ * others belong to whoever allocated the frame (uvm for pages of objects).
+ */
+import { PAGE_SIZE } from "@physio/kern";
+
+export const SECTION_SHIFT = 10;
+export const SECTION_FRAMES = 1024;
+export const SECTION_BYTES = SECTION_FRAMES * PAGE_SIZE;
+export const ROW_MASK = SECTION_FRAMES - 1;
+
+/** `order` of a frame that does not begin a free block. */
+export const NOT_FREE = 0xff;
+
+export class Section {
+  /** The RAM itself; null reads as zeros. */
+  bytes: Uint8Array | null;
+  view: DataView | null;
+  /** Free-block order of the block that begins here, or NOT_FREE. */
+  readonly order: Uint8Array;
+  /** Links of the free list or page queue that the frame is on. */
+  readonly next: Int32Array;
+  readonly prev: Int32Array;
+  /** State bits of the frame's owner (for uvm: PG_*). */
+  readonly flags: Uint16Array;
+  /** Which of the owner's queues the frame is on; 0 is none. */
+  readonly queue: Uint8Array;
+  /** What pmap knows: referenced, modified. */
+  readonly pmapBits: Uint8Array;
+  readonly wireCount: Uint16Array;
+  /** Whose page it is (an id of the owner's making; 0 is nobody's), and which one of it. */
+  readonly owner: Int32Array;
+  readonly index: Float64Array;
+
+  constructor() {
+    this.bytes = null;
+    this.view = null;
+    this.order = new Uint8Array(SECTION_FRAMES).fill(NOT_FREE);
+    this.next = new Int32Array(SECTION_FRAMES).fill(-1);
+    this.prev = new Int32Array(SECTION_FRAMES).fill(-1);
+    this.flags = new Uint16Array(SECTION_FRAMES);
+    this.queue = new Uint8Array(SECTION_FRAMES);
+    this.pmapBits = new Uint8Array(SECTION_FRAMES);
+    this.wireCount = new Uint16Array(SECTION_FRAMES);
+    this.owner = new Int32Array(SECTION_FRAMES);
+    this.index = new Float64Array(SECTION_FRAMES);
+  }
+}
