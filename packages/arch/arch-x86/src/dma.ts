@@ -26,6 +26,7 @@ import {
   alignUp,
   Errno as E,
   ErrnoError,
+  isPowerOf2,
   NO_FRAME,
   PAGE_SIZE,
   pageOf,
@@ -55,8 +56,18 @@ class X86Tag {
 
 const x86Of = (tag: DmaTag): X86Tag => tag.md as X86Tag;
 
-/** Bounce pages that cover `size` bytes. */
-const pagesOf = (size: Bytes): number => Math.ceil(size / PAGE_SIZE);
+/** Tell the device of one more chunk. @returns false: EFBIG. */
+function add(tag: DmaTag, segs: SegList, addr: BusAddr, size: Bytes): boolean {
+  if (!tag.powersOf2 && tag.boundary !== 0 && !isPowerOf2(tag.boundary))
+    panic(`bus_dma: boundary ${tag.boundary} is not a power of 2`);
+  return addRange(segs, addr, size, tag.maxSegSize, tag.boundary);
+}
+
+/** Bounce pages for a load of maxSize bytes: the original forgets a last part of a page. */
+function pagesOf(tag: DmaTag): number {
+  const pages = tag.maxSize / PAGE_SIZE;
+  return tag.context.semantics.poolCoversMaxSize ? Math.ceil(pages) : Math.floor(pages);
+}
 
 class X86Dma {
   readonly #pool: BouncePool;
@@ -70,12 +81,13 @@ class X86Dma {
   }
 
   tagCreate(tag: DmaTag): X86Tag {
-    const md = new X86Tag(tag.lowAddr < this.#mem.top - 1 || tag.alignment > 1);
+    const inherited = tag.parent !== null && x86Of(tag.parent).couldBounce;
+    const md = new X86Tag(inherited || tag.lowAddr < this.#mem.top || tag.alignment > 1);
     if (!md.couldBounce || (tag.flags & BusDma.ALLOCNOW) === 0) return md;
     md.zone = this.#pool.zoneFor(tag.lowAddr, tag.alignment);
-    const lacking = pagesOf(tag.maxSize) - md.zone.total;
+    const lacking = pagesOf(tag) - md.zone.total;
     if (lacking > 0 && this.#pool.grow(md.zone, lacking) < lacking) {
-      throw new ErrnoError(E.ENOMEM, `dma tag: ALLOCNOW of ${pagesOf(tag.maxSize)} bounce pages`);
+      throw new ErrnoError(E.ENOMEM, `dma tag: ALLOCNOW of ${pagesOf(tag)} bounce pages`);
     }
     md.firstGrowthDone = true;
     return md;
@@ -102,7 +114,7 @@ class X86Dma {
     const above = pageOf(this.#mem.top) - pageOf(tag.lowAddr);
     const cap = tag.alignment > 1 || above < 0 ? MAX_BPAGES : Math.min(MAX_BPAGES, above);
     if (md.firstGrowthDone && !(zone.mapCount > 0 && zone.total < cap)) return true;
-    const wanted = Math.min(Math.max(pagesOf(tag.maxSize), 1), tag.segments);
+    const wanted = Math.min(Math.max(pagesOf(tag), 1), tag.segments);
     const pages = Math.max(Math.min(wanted, cap - zone.total), 1);
     const got = this.#pool.grow(zone, pages);
     if (md.firstGrowthDone) return true;
@@ -168,7 +180,7 @@ class X86Dma {
           size,
         );
       }
-      if (!addRange(segs, addr, size, tag.maxSegSize, tag.boundary)) return E.EFBIG;
+      if (!add(tag, segs, addr, size)) return E.EFBIG;
       done += size;
     }
     return E.OK;
@@ -188,7 +200,29 @@ class X86Dma {
       const error = this.#reserve(map, state, flags);
       if (error !== E.OK) return error;
     }
-    return this.#addPhys(tag, map, state, pa, len, NO_FRAME, segs);
+    for (let done = 0; done < len; ) {
+      const at = pa + done;
+      let size = len - done;
+      let addr: BusAddr = at as number;
+      if (state !== null && state.needed > 0) {
+        const bounces = addrNeedsBounce(map, at);
+        size = this.#physRun(map, at, size, bounces);
+        if (bounces) {
+          addr = addBouncePage(
+            map,
+            state,
+            -1,
+            this.#mem.frameOf(at),
+            NO_FRAME,
+            pageOffset(at),
+            size,
+          );
+        }
+      }
+      if (!add(tag, segs, addr, size)) return E.EFBIG;
+      done += size;
+    }
+    return E.OK;
   }
 
   loadPages(
@@ -201,6 +235,11 @@ class X86Dma {
     segs: SegList,
   ): Errno {
     const state = map.md as BounceState | null;
+    // A chunk of two pages has no one offset to keep.
+    const { chunksStayInPage } = tag.context.semantics;
+    if (!chunksStayInPage && (tag.flags & BusDma.KEEP_PG_OFFSET) !== 0) {
+      return this.#loadPagesSingly(tag, map, ma, offset, len, flags, segs);
+    }
     if (state !== null) {
       if (state.needed === 0) this.#countPages(map, state, ma, offset, len);
       const error = this.#reserve(map, state, flags);
@@ -208,41 +247,65 @@ class X86Dma {
     }
     for (let done = 0; done < len; ) {
       const at = offset + done;
+      const frame = ma[pageOf(at)];
+      const pa = this.#mem.addrOf(frame) + pageOffset(at);
+      let size = Math.min(len - done, PAGE_SIZE - pageOffset(at));
+      let addr: BusAddr = pa as number;
+      if (state !== null && state.needed > 0 && addrNeedsBounce(map, pa)) {
+        size = this.#pagesChunk(tag, size, len - done);
+        const frame2 = pageOffset(at) + size > PAGE_SIZE ? ma[pageOf(at) + 1] : NO_FRAME;
+        addr = addBouncePage(map, state, -1, frame, frame2, pageOffset(at), size);
+      }
+      if (!add(tag, segs, addr, size)) return E.EFBIG;
+      done += size;
+    }
+    return E.OK;
+  }
+
+  /** A page list as one physical load a page. @bsd #Y bus_dmamap_load_ma_triv */
+  #loadPagesSingly(
+    tag: DmaTag,
+    map: DmaMap,
+    ma: readonly Frame[],
+    offset: Bytes,
+    len: Bytes,
+    flags: BusDma,
+    segs: SegList,
+  ): Errno {
+    for (let done = 0; done < len; ) {
+      const at = offset + done;
       const pa = this.#mem.addrOf(ma[pageOf(at)]) + pageOffset(at);
       const run = Math.min(len - done, PAGE_SIZE - pageOffset(at));
-      const error = this.#addPhys(tag, map, state, pa, run, NO_FRAME, segs);
+      const error = this.loadPhys(tag, map, pa, run, flags, segs);
       if (error !== E.OK) return error;
       done += run;
     }
     return E.OK;
   }
 
-  #addPhys(
-    tag: DmaTag,
-    map: DmaMap,
-    state: BounceState | null,
-    pa: PhysAddr,
-    len: Bytes,
-    frame2: Frame,
-    segs: SegList,
-  ): Errno {
-    for (let done = 0; done < len; ) {
-      const at = pa + done;
-      let size = Math.min(len - done, PAGE_SIZE - pageOffset(at));
-      let addr: BusAddr = at as number;
-      if (state !== null && state.needed > 0 && addrNeedsBounce(map, at)) {
-        size = Math.min(this.#chunk(tag, size), len - done);
-        addr = addBouncePage(map, state, -1, this.#mem.frameOf(at), frame2, pageOffset(at), size);
-      }
-      if (!addRange(segs, addr, size, tag.maxSegSize, tag.boundary)) return E.EFBIG;
-      done += size;
+  /**
+   * How many of the `left` bytes at `at` go one way: a bounced run ends with its page, a direct one
+   * where the next page must bounce. The original looks at the first address only.
+   */
+  #physRun(map: DmaMap, at: PhysAddr, left: Bytes, bounces: boolean): Bytes {
+    let size = PAGE_SIZE - pageOffset(at);
+    if (!bounces) {
+      if (!map.tag.context.semantics.testEveryPage) return left;
+      while (size < left && !addrNeedsBounce(map, at + size)) size += PAGE_SIZE;
     }
-    return E.OK;
+    return Math.min(size, left);
   }
 
   /** Length of a bounced chunk: the original rounds it up to the alignment, even past the page. */
   #chunk(tag: DmaTag, size: Bytes): Bytes {
     return tag.context.semantics.chunksStayInPage ? size : alignUp(size, tag.alignment);
+  }
+
+  /** The same in a list of frames, where the rounding must not pass the end. */
+  #pagesChunk(tag: DmaTag, size: Bytes, left: Bytes): Bytes {
+    const chunk = this.#chunk(tag, size);
+    if (chunk > left) panic(`bus_dma: a chunk of ${chunk} bytes overruns the transfer's ${left}`);
+    return chunk;
   }
 
   #countBuffer(map: DmaMap, state: BounceState, pmap: Pmap, va: VirtAddr, len: Bytes): void {
@@ -259,12 +322,9 @@ class X86Dma {
 
   #countPhys(map: DmaMap, state: BounceState, pa: PhysAddr, len: Bytes): void {
     for (let done = 0; done < len; ) {
-      let size = Math.min(len - done, PAGE_SIZE - pageOffset(pa + done));
-      if (addrNeedsBounce(map, pa + done)) {
-        size = this.#chunk(map.tag, size);
-        state.needed++;
-      }
-      done += size;
+      const bounces = addrNeedsBounce(map, pa + done);
+      if (bounces) state.needed++;
+      done += this.#physRun(map, pa + done, len - done, bounces);
     }
   }
 
@@ -277,9 +337,12 @@ class X86Dma {
   ): void {
     for (let done = 0; done < len; ) {
       const at = offset + done;
-      const run = Math.min(len - done, PAGE_SIZE - pageOffset(at));
-      this.#countPhys(map, state, this.#mem.addrOf(ma[pageOf(at)]) + pageOffset(at), run);
-      done += run;
+      let size = Math.min(len - done, PAGE_SIZE - pageOffset(at));
+      if (addrNeedsBounce(map, this.#mem.addrOf(ma[pageOf(at)]) + pageOffset(at))) {
+        size = this.#pagesChunk(map.tag, size, len - done);
+        state.needed++;
+      }
+      done += size;
     }
   }
 
@@ -298,12 +361,13 @@ class X86Dma {
     if (state === null || state.pages.count === 0) return;
     const write = (ops & Sync.PREWRITE) !== 0;
     const read = (ops & Sync.POSTREAD) !== 0;
+    // Together: the POST operation ends a transfer, so it goes before the PRE operation of the next.
+    // In the original PREWRITE goes first and leaves its cursor at the end of the list: POSTREAD is
+    // counted and copies nothing.
+    const skipped = read && write && !tag.context.semantics.syncEachOperation;
+    if (read && !skipped) copyIn(this.#pool, map, state);
     if (write) copyOut(this.#pool, map, state);
-    if (!read) return;
-    // After the PREWRITE copy the original's cursor stands at the end of the list: it counts the
-    // POSTREAD and copies nothing.
-    if (write && !tag.context.semantics.syncEachOperation) state.zone.totalBounced++;
-    else copyIn(this.#pool, map, state);
+    if (skipped) state.zone.totalBounced++;
   }
 
   unload(tag: DmaTag, map: DmaMap): void {
@@ -315,10 +379,9 @@ class X86Dma {
 
   isIdentity(tag: DmaTag, pa: PhysAddr, len: Bytes): boolean {
     if (!x86Of(tag).couldBounce) return true;
-    for (let done = 0; done < len; done += PAGE_SIZE - pageOffset(pa + done)) {
-      const at = pa + done;
-      const excluded = at > tag.lowAddr && at <= tag.highAddr;
-      if (excluded || (tag.alignment > 1 && at % tag.alignment !== 0)) return false;
+    const every = tag.context.semantics.testEveryPage;
+    for (let done = 0; done < len; done += every ? PAGE_SIZE - pageOffset(pa + done) : len) {
+      if (addrNeedsBounce({ tag }, pa + done)) return false;
     }
     return true;
   }

@@ -11,7 +11,7 @@
 import type { DmaMap } from "@physio/busdma";
 import { BusDma } from "@physio/busdma";
 import type { BusAddr, Bytes, Frame, PhysAddr, VirtAddr } from "@physio/kern";
-import { Errno, NO_FRAME, PAGE_SIZE, pageOffset, panic } from "@physio/kern";
+import { Errno, isAligned, isPowerOf2, NO_FRAME, PAGE_SIZE, pageOffset, panic } from "@physio/kern";
 import { Ktr, traceEvent } from "@physio/trace";
 import type { BounceState } from "./map-state.ts";
 import type { BouncePool } from "./pool.ts";
@@ -20,10 +20,12 @@ const DEFER = traceEvent(Ktr.BOUNCE, "bounce defer", "needed", "reserved");
 const COPY = traceEvent(Ktr.BOUNCE, "bounce copy", "pages", "bytes", "toPage");
 
 /** Whether `addr` lies in the window that the tag excludes, or breaks its alignment. @bsd #Y addr_needs_bounce */
-export function addrNeedsBounce(map: DmaMap, addr: PhysAddr): boolean {
-  const { tag } = map;
+export function addrNeedsBounce({ tag }: Pick<DmaMap, "tag">, addr: PhysAddr): boolean {
   if (addr > tag.lowAddr && addr <= tag.highAddr) return true;
-  return tag.alignment > 1 && addr % tag.alignment !== 0;
+  if (tag.alignment === 1) return false;
+  if (!tag.powersOf2 && !isPowerOf2(tag.alignment))
+    panic(`bounce: alignment ${tag.alignment} is not a power of 2`);
+  return !isAligned(addr, tag.alignment);
 }
 
 /** Promise free pages to the map: all that it lacks, or with `commit` as many as there are. @returns pages still lacking. @bsd #Y reserve_bounce_pages */
@@ -51,17 +53,32 @@ export function reservePages(
   state: BounceState,
   flags: BusDma,
 ): Errno {
-  const impossible = map.tag.context.semantics.refuseImpossible && state.needed > state.zone.total;
-  const wait = (flags & BusDma.NOWAIT) === 0 && !impossible;
-  if (promise(state, wait) === 0) return Errno.OK;
-  if (!wait) {
+  const { semantics } = map.tag.context;
+  const { zone } = state;
+  if (promise(state, false) === 0) return Errno.OK;
+  const impossible = semantics.refuseImpossible && state.pages.count + state.needed > zone.total;
+  if ((flags & BusDma.NOWAIT) !== 0 || impossible) {
     state.needed = 0;
     return Errno.ENOMEM;
   }
+  if (semantics.stalledLoadStartsOver) startOver(pool, state);
+  // Only the head of the queue may keep a part; in the original so does a newcomer behind it.
+  if (!semantics.stalledLoadStartsOver || zone.waiting.first === null) promise(state, true);
   state.queuedAt = pool.sched.now;
   state.zone.waiting.insertTail(map);
   pool.trace.record(DEFER, state.needed, state.reserved);
   return Errno.EINPROGRESS;
+}
+
+/** A list load stalls midway: what it took goes back, first to those who wait, and is needed again. */
+function startOver(pool: BouncePool, state: BounceState): void {
+  const { zone } = state;
+  state.needed += state.pages.count;
+  zone.free += state.reserved;
+  zone.reserved -= state.reserved;
+  state.reserved = 0;
+  zone.detachAll(state.pages);
+  releaseWaiters(pool, state);
 }
 
 /**

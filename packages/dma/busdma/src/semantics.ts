@@ -7,6 +7,14 @@
 
 export interface DmaSemantics {
   readonly name: "seed" | "fixed";
+  /** An alignment or boundary that is no power of 2 is EINVAL when the tag is made, not a panic of its first load. */
+  readonly checkPowersOf2: boolean;
+  /** A tag with child tags cannot be destroyed. */
+  readonly childrenKeepParent: boolean;
+  /** The pool's pages for a tag are rounded up: a maxSize below a page is a page for ALLOCNOW too. */
+  readonly poolCoversMaxSize: boolean;
+  /** Every page of a physical range is held against the tag's window, not only its first address. */
+  readonly testEveryPage: boolean;
   /** A load longer than the tag's maxSize is EINVAL, as bus_dma(9) promises. */
   readonly checkMaxSize: boolean;
   /** An inherited boundary lowers maxSegSize, as the tag's own does. */
@@ -17,6 +25,8 @@ export interface DmaSemantics {
   readonly chunksStayInPage: boolean;
   /** Unload and a failed load clear the map's reservation and give its bounce pages back. */
   readonly clearReservation: boolean;
+  /** A list load that stalls midway gives back what it took and is resumed with all of it reserved. */
+  readonly stalledLoadStartsOver: boolean;
   /** A load that needs more pages than its zone has fails at once instead of waiting for ever. */
   readonly refuseImpossible: boolean;
   /** PRE and POST operations in one sync each do their work. */
@@ -26,11 +36,16 @@ export interface DmaSemantics {
 /** Default of every machine. */
 export const FIXED: DmaSemantics = Object.freeze({
   name: "fixed",
+  checkPowersOf2: true,
+  childrenKeepParent: true,
+  poolCoversMaxSize: true,
+  testEveryPage: true,
   checkMaxSize: true,
   inheritedBoundaryLowersSegment: true,
   inheritAlignment: true,
   chunksStayInPage: true,
   clearReservation: true,
+  stalledLoadStartsOver: true,
   refuseImpossible: true,
   syncEachOperation: true,
 });
@@ -38,11 +53,16 @@ export const FIXED: DmaSemantics = Object.freeze({
 /** What the original does. */
 export const SEED: DmaSemantics = Object.freeze({
   name: "seed",
+  checkPowersOf2: false,
+  childrenKeepParent: false,
+  poolCoversMaxSize: false,
+  testEveryPage: false,
   checkMaxSize: false,
   inheritedBoundaryLowersSegment: false,
   inheritAlignment: false,
   chunksStayInPage: false,
   clearReservation: false,
+  stalledLoadStartsOver: false,
   refuseImpossible: false,
   syncEachOperation: false,
 });

@@ -85,6 +85,8 @@ export class DmaTag {
   readonly maxSegSize: Bytes;
   readonly flags: BusDma;
   readonly lock: LockFunction;
+  /** Alignment and boundary are powers of 2; else a backend panics when it looks at them. Always true in `fixed`. */
+  readonly powersOf2: boolean;
   /** Maps alive, and child tags alive. */
   mapCount: number;
   children: number;
@@ -108,6 +110,7 @@ export class DmaTag {
     this.maxSegSize = o.maxSegSize;
     this.flags = o.flags;
     this.lock = o.lock;
+    this.powersOf2 = isPowerOf2(o.alignment) && (o.boundary === 0 || isPowerOf2(o.boundary));
     this.mapCount = 0;
     this.children = 0;
     this.segs = new SegList(Math.min(o.segments, UNRESTRICTED_CAPACITY));
@@ -125,7 +128,8 @@ export class DmaTag {
 
   /** @returns OK; EBUSY: maps or child tags are left. @bsd #Y bus_dma_tag_destroy */
   destroy(): Errno {
-    if (this.mapCount > 0 || this.children > 0) return Errno.EBUSY;
+    if (this.mapCount > 0) return Errno.EBUSY;
+    if (this.children > 0 && this.context.semantics.childrenKeepParent) return Errno.EBUSY;
     this.backend.tagDestroy(this);
     if (this.parent !== null) this.parent.children--;
     return Errno.OK;
@@ -195,10 +199,11 @@ export class DmaMem {
   }
 }
 
-function checkOptions(o: Required<TagOptions>): void {
+function checkOptions(o: Required<TagOptions>, semantics: DmaSemantics): void {
   const wrong = (what: string) => new ErrnoError(Errno.EINVAL, `dma tag: ${what}`);
-  if (!isPowerOf2(o.alignment)) throw wrong(`alignment ${o.alignment} is not a power of 2`);
-  if (o.boundary !== 0 && !isPowerOf2(o.boundary))
+  const sane = semantics.checkPowersOf2 ? isPowerOf2 : (n: number) => isWhole(n) && n > 0;
+  if (!sane(o.alignment)) throw wrong(`alignment ${o.alignment} is not a power of 2`);
+  if (o.boundary !== 0 && !sane(o.boundary))
     throw wrong(`boundary ${o.boundary} is not a power of 2`);
   if (!isWhole(o.lowAddr) || !isWhole(o.highAddr))
     throw wrong(`window ${o.lowAddr} - ${o.highAddr}`);
@@ -225,7 +230,7 @@ function narrow(
     flags: options.flags ?? 0,
     lock: options.lock ?? dfltLock,
   };
-  checkOptions(own);
+  checkOptions(own, semantics);
   const above = parent?.boundary ?? 0;
   const boundary =
     own.boundary === 0 ? above : above === 0 ? own.boundary : Math.min(own.boundary, above);

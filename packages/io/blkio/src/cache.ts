@@ -97,6 +97,18 @@ export class BufCache {
     while (this.bytes > this.limit && this.#idle.first !== null) this.#destroy(this.#idle.first);
   }
 
+  /** Copy a busy buf's bytes out. => `into` is not longer than the buf. @returns `into`. */
+  copy(buf: Buf, into: Uint8Array): Uint8Array {
+    this.#kmem.read(buf.data, into);
+    return into;
+  }
+
+  /** Give a busy buf back and do not cache it. @bsd #Y brelse of a BC_INVAL buf */
+  forget(buf: Buf): void {
+    buf.flags |= BufFlag.INVAL;
+    this.brelse(buf);
+  }
+
   /** Forget all blocks of `disk`. => none is busy. @bsd #P[whole device, nothing dirty] vinvalbuf */
   invalidate(disk: Disk): void {
     for (const buf of this.#tables.get(disk)?.values() ?? []) {

@@ -20,14 +20,13 @@ export function bitset<N extends string>() {
 /** `value` in hex with the names of its bits; bits without a name are listed as a number. @bsd #Y printf(9) %b */
 export function formatBits(family: Readonly<Record<string, number>>, value: number): string {
   const names: string[] = [];
+  const printed = `0x${(value >>> 0).toString(16)}`;
   let rest = value;
   for (const [name, bit] of Object.entries(family)) {
-    if (bit === 0 || (rest & bit) !== bit) continue;
+    if (bit === 0 || (rest & bit) !== (bit | 0)) continue; // `|` and `&` give bit 31 as a sign
     names.push(name);
     rest &= ~bit;
   }
   if (rest !== 0) names.push(`0x${(rest >>> 0).toString(16)}`);
-  return names.length === 0
-    ? `0x${value.toString(16)}`
-    : `0x${value.toString(16)}<${names.join(",")}>`;
+  return names.length === 0 ? printed : `${printed}<${names.join(",")}>`;
 }

@@ -78,6 +78,8 @@ export class RwLock implements DescribesWait {
   /** From writer to reader without a gap. @bsd #Y rw_downgrade */
   downgrade(): void {
     if (!this.#writing) panic(`rwlock "${this.name}": downgrade without the write lock`);
+    if (this.#writer !== this.#sched.current)
+      panic(`rwlock "${this.name}": downgrade by another thread`);
     this.#writing = false;
     this.#writer = null;
     this.#readers = 1;

@@ -177,7 +177,7 @@ export class Scheduler {
       this.#fire(this.#hardware, e);
     }
     this.current = running;
-    this.now = end;
+    if (end > this.now) this.now = end; // an event may have delayed for longer
   }
 
   /**
@@ -204,19 +204,36 @@ export class Scheduler {
     while (this.step());
   }
 
+  /** Make a thread whose end somebody waits for: `advance` and `resultOf`. */
+  start(body: Sleeps<unknown>, name = "main"): Thread {
+    const thread = this.spawn(name, body);
+    thread.joined = true;
+    return thread;
+  }
+
+  /** Run whatever is due, at most `steps` steps or until `thread` has ended. @returns whether it has ended. @throws {Panic} it can never end: who waits for what. */
+  advance(thread: Thread, steps: number): boolean {
+    for (let n = 0; n < steps && thread.state !== ThreadState.DEAD; n++) {
+      if (!this.step()) panic(deadlockReport(this.#threads, `"${thread.name}" cannot go on`));
+    }
+    return thread.state === ThreadState.DEAD;
+  }
+
+  /** What an ended thread returned. @throws what it threw. */
+  resultOf<T>(thread: Thread): T {
+    if (thread.failed) throw thread.error;
+    return thread.result as T;
+  }
+
   /**
    * Run `body` as a thread, and everything else as needed, until it ends.
    * @returns what it returns.
    * @throws what it throws; {Panic} with a report of who waits for what when it can never end.
    */
   runSync<T>(body: Sleeps<T>, name = "main"): T {
-    const thread = this.spawn(name, body);
-    thread.joined = true;
-    while (thread.state !== ThreadState.DEAD) {
-      if (!this.step()) panic(deadlockReport(this.#threads, `"${name}" cannot go on`));
-    }
-    if (thread.failed) throw thread.error;
-    return thread.result as T;
+    const thread = this.start(body, name);
+    this.advance(thread, Number.POSITIVE_INFINITY);
+    return this.resultOf<T>(thread);
   }
 
   #queueOf(channel: WaitChannel): Tailq<Thread> {

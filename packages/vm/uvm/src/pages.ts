@@ -165,6 +165,12 @@ export class UvmPages {
     if (this.#shortOfMemory > 0) this.sched.wakeup(this); // it may be reclaimed now
   }
 
+  /** A busy page is not needed again: freed if it is clean, else unbusy. */
+  release(frame: Frame): void {
+    if ((this.flags(frame) & Pg.CLEAN) !== 0) this.setFlags(frame, Pg.RELEASED);
+    this.unbusy(frame);
+  }
+
   /** The pages of an array are no longer busy; empty entries are skipped. @bsd #Y uvm_page_unbusy */
   unbusyAll(pages: Int32Array, from: number, count: number): void {
     for (let i = from; i < from + count; i++) if (pages[i] >= 0) this.unbusy(pages[i]);

@@ -1,0 +1,412 @@
+/**
+ * The scheduler without chance: who runs when, sleep and wakeup, the clock and its two kinds of
+ * events, software interrupts, and how things end.
+ */
+import { Errno, Panic } from "@physio/kern";
+import { Ktr, Trace } from "@physio/trace";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { Sleeps } from "../src/index.ts";
+import { Priority, Scheduler, SoftIntr, ThreadState } from "../src/index.ts";
+
+const SEED = process.env.PHYSIO_SEED === undefined ? {} : { seed: Number(process.env.PHYSIO_SEED) };
+
+/** A scheduler with a log that its threads write to. */
+function bench() {
+  const sched = new Scheduler();
+  const log: string[] = [];
+  const say = (words: string) => log.push(`${sched.now} ${words}`);
+  return { sched, log, say };
+}
+
+describe("order", () => {
+  test("threads run in the order in which they became runnable", () => {
+    const { sched, log } = bench();
+    for (const name of ["a", "b", "c"]) {
+      const body = function* (): Sleeps<void> {
+        for (let i = 0; i < 3; i++) {
+          log.push(name + i);
+          yield* sched.preempt();
+        }
+      };
+      sched.spawn(name, body());
+    }
+    sched.pump();
+    expect(log.join(" ")).toBe("a0 b0 c0 a1 b1 c1 a2 b2 c2");
+    expect([sched.threads().length, sched.switches]).toEqual([0, 12]);
+  });
+
+  test("interrupt threads run before all others", () => {
+    const { sched, log } = bench();
+    const body = function* (name: string): Sleeps<void> {
+      log.push(name);
+      yield* sched.preempt();
+      log.push(name);
+    };
+    sched.spawn("kern", body("kern"));
+    sched.spawn("ithd", body("ithd"), Priority.ITHD);
+    sched.pump();
+    expect(log).toEqual(["ithd", "ithd", "kern", "kern"]);
+  });
+
+  test("shouldYield tells whether another thread waits for the processor", () => {
+    const { sched } = bench();
+    const seen: boolean[] = [];
+    const body = function* (): Sleeps<void> {
+      seen.push(sched.shouldYield());
+      yield* sched.preempt();
+    };
+    sched.spawn("a", body());
+    sched.spawn("b", body());
+    sched.pump();
+    expect(seen).toEqual([true, true]);
+    expect(sched.shouldYield()).toBe(false);
+  });
+});
+
+describe("sleep and wakeup", () => {
+  function sleepers() {
+    const { sched, log, say } = bench();
+    const channel = {};
+    for (const name of ["a", "b", "c"]) {
+      const body = function* (): Sleeps<void> {
+        expect(yield* sched.sleep(channel, "chan")).toBe(Errno.OK);
+        say(name);
+      };
+      sched.spawn(name, body());
+    }
+    sched.pump();
+    return { sched, log, channel };
+  }
+
+  test("wakeup wakes all that sleep on the channel, the first first", () => {
+    const { sched, log, channel } = sleepers();
+    expect([sched.hasSleepers(channel), log]).toEqual([true, []]);
+    sched.wakeup({});
+    sched.pump();
+    expect(log).toEqual([]);
+    sched.wakeup(channel);
+    expect(sched.hasSleepers(channel)).toBe(false);
+    sched.pump();
+    expect(log).toEqual(["0 a", "0 b", "0 c"]);
+  });
+
+  test("wakeupOne wakes the longest sleeper only", () => {
+    const { sched, log, channel } = sleepers();
+    for (const expected of ["0 a", "0 b", "0 c"]) {
+      sched.wakeupOne(channel);
+      sched.pump();
+      expect(log.at(-1)).toBe(expected);
+    }
+    sched.wakeupOne(channel);
+    expect(log.length).toBe(3);
+  });
+
+  test("a timeout wakes with ETIMEDOUT when its time has come, and not after a wakeup", () => {
+    const { sched, say, log } = bench();
+    const channel = {};
+    const body = function* (name: string, timeout: number): Sleeps<void> {
+      say(`${name} ${yield* sched.sleep(channel, name, null, timeout)}`);
+      say(`${name} ${yield* sched.sleep(channel, name, null, 1000)}`);
+    };
+    sched.spawn("short", body("short", 50));
+    sched.spawn("long", body("long", 200));
+    sched.after(
+      sched.event(() => sched.wakeup(channel)),
+      100,
+    );
+    sched.pump();
+    const { ETIMEDOUT: late } = Errno;
+    expect(log).toEqual([`50 short ${late}`, "100 long 0", "100 short 0", `1100 long ${late}`]);
+    expect(sched.now).toBe(1100);
+  });
+
+  test("a wakeup at the very time of the timeout comes first: the hardware is asked first", () => {
+    const { sched } = bench();
+    const channel = {};
+    sched.after(
+      sched.event(() => sched.wakeup(channel)),
+      70,
+    );
+    const body = function* (): Sleeps<number> {
+      return yield* sched.sleep(channel, "tie", null, 70);
+    };
+    expect([sched.runSync(body()), sched.now]).toEqual([Errno.OK, 70]);
+  });
+
+  test("pause lets exactly its time pass", () => {
+    const { sched } = bench();
+    const body = function* (): Sleeps<void> {
+      yield* sched.pause("a", 10);
+      yield* sched.pause("b", 2 ** 33);
+    };
+    sched.runSync(body());
+    expect(sched.now).toBe(2 ** 33 + 10);
+    expect(() => sched.runSync(sched.pause("bad", 0))).toThrow(Panic);
+  });
+
+  test("sleeping outside of a thread panics", () => {
+    const { sched } = bench();
+    expect(() => sched.sleep({}, "here").next()).toThrow('sleep on "here" outside of a thread');
+    expect(() => sched.preempt().next()).toThrow(Panic);
+  });
+});
+
+describe("hardware events", () => {
+  test("happen at their time, equal times in the order in which they were set", () => {
+    const { sched, log, say } = bench();
+    for (const [name, delay] of [
+      ["d", 30],
+      ["a", 10],
+      ["e", 30],
+      ["b", 20],
+      ["c", 20],
+    ] as const) {
+      sched.after(
+        sched.event(() => say(name)),
+        delay,
+      );
+    }
+    sched.pump();
+    expect(log).toEqual(["10 a", "20 b", "20 c", "30 d", "30 e"]);
+  });
+
+  test("can be called off and set anew, but not set twice", () => {
+    const { sched, log, say } = bench();
+    const event = sched.event(() => say("hit"));
+    sched.cancel(event);
+    sched.after(event, 10);
+    expect(() => sched.after(event, 20)).toThrow(Panic);
+    expect(() =>
+      sched.after(
+        sched.event(() => {}),
+        -1,
+      ),
+    ).toThrow(Panic);
+    sched.cancel(event);
+    expect(event.pending).toBe(false);
+    sched.after(event, 30);
+    sched.pump();
+    expect(log).toEqual(["30 hit"]);
+  });
+
+  test("fire like a sorted list, whatever is set and called off", () => {
+    const step = fc.tuple(fc.nat(3), fc.nat(19), fc.nat(50));
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
+        const sched = new Scheduler();
+        const fired: number[] = [];
+        const events = Array.from({ length: 20 }, (_, i) => sched.event(() => fired.push(i)));
+        let model: { i: number; time: number }[] = [];
+        for (const [op, i, delay] of steps) {
+          if (op === 0) sched.cancel(events[i]);
+          if (op === 0) model = model.filter((entry) => entry.i !== i);
+          if (op === 0 || events[i].pending) continue;
+          sched.after(events[i], delay);
+          model.push({ i, time: delay });
+        }
+        sched.pump();
+        expect(fired).toEqual(model.toSorted((a, b) => a.time - b.time).map((entry) => entry.i));
+      }),
+      { numRuns: 200, ...SEED },
+    );
+  });
+});
+
+describe("delay", () => {
+  test("runs hardware events that fall due, never threads, never callouts", () => {
+    const { sched, log, say } = bench();
+    const sleeper = function* (): Sleeps<void> {
+      yield* sched.pause("callout", 40);
+      say("callout");
+    };
+    const main = function* (): Sleeps<void> {
+      sched.spawn("sleeper", sleeper());
+      yield* sched.preempt();
+      for (const delay of [30, 100, 101]) {
+        sched.after(
+          sched.event(() => say(`hw ${sched.current}`)),
+          delay,
+        );
+      }
+      say("before");
+      sched.delay(100);
+      say("after");
+      expect(sched.current?.name).toBe("main");
+    };
+    sched.runSync(main());
+    expect(log).toEqual(["0 before", "30 hw null", "100 hw null", "100 after"]);
+    sched.pump();
+    expect(log.slice(4)).toEqual(["100 callout", "101 hw null"]);
+  });
+
+  test("runs events that an event sets, as long as they fall due", () => {
+    const { sched, log, say } = bench();
+    const tick = sched.event(() => {
+      say("tick");
+      sched.after(tick, 40);
+    });
+    sched.after(tick, 40);
+    sched.delay(100);
+    expect([log, sched.now]).toEqual([["40 tick", "80 tick"], 100]);
+    expect(() => sched.delay(-1)).toThrow(Panic);
+  });
+
+  test("never turns the clock back, also when an event delays", () => {
+    const { sched } = bench();
+    sched.after(
+      sched.event(() => sched.delay(200)),
+      50,
+    );
+    sched.delay(100);
+    expect(sched.now).toBe(250);
+  });
+});
+
+describe("software interrupts", () => {
+  test("calls before the handler runs count once; the handler may ask again", () => {
+    const { sched, log, say } = bench();
+    const swi: SoftIntr = new SoftIntr(sched, "swi", () => {
+      say(`run ${swi.count} in ${sched.current?.name}`);
+      if (swi.count === 2) swi.schedule();
+    });
+    swi.schedule();
+    swi.schedule();
+    sched.pump();
+    sched.after(
+      sched.event(() => swi.schedule()),
+      10,
+    );
+    sched.after(
+      sched.event(() => swi.schedule()),
+      10,
+    );
+    sched.pump();
+    swi.schedule();
+    sched.pump();
+    expect(log).toEqual([
+      "0 run 1 in swi",
+      "10 run 2 in swi",
+      "10 run 3 in swi",
+      "10 run 4 in swi",
+      "10 run 5 in swi",
+    ]);
+  });
+});
+
+describe("how a thread ends", () => {
+  test("runSync returns what the body returns, with others run as needed", () => {
+    const { sched } = bench();
+    const box = { full: false };
+    const producer = function* (): Sleeps<void> {
+      yield* sched.pause("work", 500);
+      box.full = true;
+      sched.wakeup(box);
+    };
+    const main = function* (): Sleeps<string> {
+      const thread = sched.spawn("producer", producer());
+      while (!box.full) yield* sched.sleep(box, "box");
+      while (thread.state !== ThreadState.DEAD) yield* sched.sleep(thread, "join");
+      return `done at ${sched.now}`;
+    };
+    expect(sched.runSync(main())).toBe("done at 500");
+  });
+
+  test("runSync throws what the body throws", () => {
+    const { sched } = bench();
+    const boom = new Error("boom");
+    const main = function* (): Sleeps<void> {
+      yield* sched.pause("a", 1);
+      throw boom;
+    };
+    expect(() => sched.runSync(main())).toThrow(boom);
+    expect([sched.current, sched.threads()]).toEqual([null, []]);
+  });
+
+  test("an exception of a thread that nobody joins leaves pump, and the others go on", () => {
+    const { sched, log, say } = bench();
+    const bad = function* (): Sleeps<void> {
+      yield* sched.pause("a", 10);
+      throw new Error("lost");
+    };
+    const good = function* (): Sleeps<void> {
+      yield* sched.pause("b", 20);
+      say("good");
+    };
+    sched.spawn("bad", bad());
+    sched.spawn("good", good());
+    expect(() => sched.pump()).toThrow("lost");
+    expect(sched.threads().map((thread) => thread.name)).toEqual(["good"]);
+    sched.pump();
+    expect(log).toEqual(["20 good"]);
+  });
+
+  test("a bare yield panics", () => {
+    const { sched } = bench();
+    const body = function* (): Sleeps<void> {
+      yield { sleep: true };
+    };
+    expect(() => sched.runSync(body(), "bare")).toThrow('"bare" yields without a sleep');
+  });
+
+  test("pumping inside of a thread panics", () => {
+    const { sched } = bench();
+    // biome-ignore lint/correctness/useYield: a thread that does not sleep
+    const body = function* (): Sleeps<void> {
+      sched.pump();
+    };
+    expect(() => sched.runSync(body(), "nested")).toThrow('pump inside of thread "nested"');
+  });
+
+  test("a deadlock is reported with every thread and what it waits for", () => {
+    const { sched } = bench();
+    const wait = function* (message: string, channel: object): Sleeps<void> {
+      yield* sched.sleep(channel, message);
+    };
+    const stuck = sched.spawn("pagedaemon", wait("pgfree", {}));
+    sched.spawn("waiter", wait("join", stuck));
+    let text = "";
+    try {
+      sched.runSync(wait("biowait", {}), "reader");
+    } catch (error) {
+      expect(error).toBeInstanceOf(Panic);
+      text = (error as Panic).message;
+    }
+    expect(text.split("\n")).toEqual([
+      'deadlock: "reader" cannot go on; nothing is runnable and no event is due',
+      '  thread 1 "pagedaemon" sleeps on "pgfree"',
+      '  thread 2 "waiter" sleeps on "join": the end of thread "pagedaemon"',
+      '  thread 3 "reader" sleeps on "biowait"',
+    ]);
+  });
+});
+
+test("two schedulers in one process share nothing", () => {
+  const a = bench();
+  const b = bench();
+  const channel = {};
+  for (const { sched, say } of [a, b]) {
+    const body = function* (): Sleeps<void> {
+      say(`${yield* sched.sleep(channel, "shared", null, 100)}`);
+    };
+    sched.spawn("t", body());
+    while (sched.threads()[0].state !== ThreadState.ASLEEP) sched.step();
+  }
+  a.sched.wakeup(channel);
+  a.sched.pump();
+  expect([a.log, b.log, a.sched.now, b.sched.now]).toEqual([["0 0"], [], 0, 0]);
+  b.sched.pump();
+  expect([b.log, b.sched.now, a.sched.now]).toEqual([[`100 ${Errno.ETIMEDOUT}`], 100, 0]);
+});
+
+test("a trace sees switches and wakeups at the virtual time", () => {
+  const trace = new Trace();
+  trace.mask = Ktr.SCHED;
+  const sched = new Scheduler({ trace });
+  sched.runSync(sched.pause("nap", 2500));
+  expect(trace.format().split("\n")).toEqual([
+    "0.000 switch thread=1",
+    `2.500 wakeup thread=1 result=${Errno.ETIMEDOUT}`,
+    "2.500 switch thread=1",
+  ]);
+});

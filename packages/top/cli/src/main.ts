@@ -1,0 +1,5 @@
+#!/usr/bin/env node
+/** Entry of the `physio` command. */
+import { runCli } from "./program.ts";
+
+process.exitCode = runCli(process.argv.slice(2));

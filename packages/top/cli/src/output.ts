@@ -1,0 +1,66 @@
+/**
+ * Where a command writes: text to stdout, progress and complaints to stderr.
+ *
+ * Data goes out synchronously, so that a slow reader holds the machine up instead of filling
+ * memory.
+ */
+import { writeSync } from "node:fs";
+import { SingleBar } from "cli-progress";
+import pc from "picocolors";
+
+/** The reader of stdout has gone; the command ends quietly. */
+export class BrokenPipe extends Error {}
+
+const nap = new Int32Array(new SharedArrayBuffer(4)); // scratch: only ever waited on, never written
+
+function writeAll(fd: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length; ) {
+    try {
+      done += writeSync(fd, bytes, done);
+    } catch (error) {
+      const { code } = error as { code?: string };
+      if (code === "EPIPE") throw new BrokenPipe();
+      if (code !== "EAGAIN") throw error;
+      Atomics.wait(nap, 0, 0, 1); // a full pipe in non-blocking mode
+    }
+  }
+}
+
+export function printBytes(bytes: Uint8Array): void {
+  writeAll(1, bytes);
+}
+
+export function print(text: string): void {
+  writeAll(1, new TextEncoder().encode(`${text}\n`));
+}
+
+export function complain(text: string): void {
+  writeAll(2, new TextEncoder().encode(`${text}\n`));
+}
+
+export const colours = pc;
+
+/** A progress bar on a terminal; nothing elsewhere. */
+export interface Progress {
+  update(done: number, label: string): void;
+  stop(): void;
+}
+
+export function progressBar(total: number, quiet: boolean): Progress {
+  if (quiet || !process.stderr.isTTY) return { update: () => {}, stop: () => {} };
+  const bar = new SingleBar({
+    format: "{bar} {value}/{total} {label}",
+    hideCursor: true,
+    clearOnComplete: true,
+    stream: process.stderr,
+  });
+  bar.start(total, 0, { label: "" });
+  return {
+    // The machine runs without giving the event loop a turn, so the bar is drawn here and now.
+    update: (done, label) => {
+      bar.update(done, { label: label.slice(-40) });
+      bar.render();
+    },
+    stop: () => bar.stop(),
+  };
+}

@@ -1,0 +1,108 @@
+/**
+ * The command line: commands, options, exit codes.
+ *
+ * Exit codes: 0 all is well; 1 something is wrong with the image, the manifest or the file; 2 the
+ * command line itself.
+ */
+import { readFileSync } from "node:fs";
+import { PROFILE_NAMES } from "@physio/machine";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { fileCommand } from "./file-commands.ts";
+import { BrokenPipe, complain } from "./output.ts";
+import type { CommonOptions } from "./session.ts";
+import { describeError } from "./session.ts";
+import { demoSubjects, verifyAll } from "./verify-command.ts";
+
+const here = (path: string): URL => new URL(path, import.meta.url);
+
+function version(): string {
+  const manifest: { version: string } = JSON.parse(readFileSync(here("../package.json"), "utf8"));
+  return manifest.version;
+}
+
+function wholeNumber(least: number): (text: string) => number {
+  return (text) => {
+    const n = Number(text);
+    if (/^\d+$/.test(text) && n >= least && n < 2 ** 31) return n;
+    throw new InvalidArgumentError(`it is not a whole number from ${least} on.`);
+  };
+}
+
+/** Options that every command has. */
+function withCommon(command: Command, defaultProfile: string): Command {
+  return command
+    .addOption(
+      new Option("--profile <name>", "kind of machine")
+        .choices([...PROFILE_NAMES])
+        .default(defaultProfile),
+    )
+    .option("--seed <n>", "names one interleaving of threads and completions", wholeNumber(0), 1)
+    .option("--bounce-pages <n>", "most bounce pages that the machine may have", wholeNumber(1))
+    .option("--json", "print JSON")
+    .option("--sysctl", "print the hw.busdma tree after the run")
+    .option("--debug", "print stacks of errors");
+}
+
+/** The commands; each sets the exit code through `done`. */
+function build(done: (code: number) => void): Command {
+  const program = new Command("physio")
+    .description("The BSD I/O memory path: read disk images through every layer of it.")
+    .version(version(), "--version")
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => process.stdout.write(text),
+      writeErr: (text) => complain(text.trimEnd()),
+    });
+
+  withCommon(program.command("demo"), "pc-32bit-dma")
+    .description(
+      "boot a PC, read three disk images through a disk controller that reaches 4 GiB, verify them",
+    )
+    .addOption(
+      new Option("--fixtures <folder>", "where the images are").default(
+        "fixtures/ext2 of the checkout",
+      ),
+    )
+    .action((options: CommonOptions & { fixtures: string }) => {
+      const folder = options.fixtures.includes(" of the checkout")
+        ? here("../../../../fixtures/ext2").pathname
+        : options.fixtures;
+      done(verifyAll(demoSubjects(folder), options));
+    });
+
+  withCommon(program.command("verify <image>"), "pc-32bit-dma")
+    .description("read a whole image (raw or gzip) and compare it with a manifest")
+    .requiredOption("--manifest <file>", "JSON that an independent reader made")
+    .action((image: string, options: CommonOptions & { manifest: string }) => {
+      done(verifyAll([{ image, manifest: options.manifest }], options));
+    });
+
+  for (const [name, text] of [
+    ["ls", "list a directory"],
+    ["stat", "show a file's attributes"],
+    ["cat", "print a file"],
+  ] as const) {
+    withCommon(program.command(`${name} <image:/path>`), "pc-32bit-dma")
+      .description(`${text} of an image (raw or gzip)`)
+      .action((operand: string, options: CommonOptions) =>
+        done(fileCommand(name, operand, options)),
+      );
+  }
+  return program;
+}
+
+/** Run the command line `args`. @returns the exit code. */
+export function runCli(args: readonly string[]): number {
+  let code = 0;
+  try {
+    build((result) => {
+      code = result;
+    }).parse([...args], { from: "user" });
+    return code;
+  } catch (error) {
+    if (error instanceof BrokenPipe) return 1;
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    complain(describeError(error, args.includes("--debug")));
+    return 1;
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * One run of a command: a machine, its disks, and what is said about it afterwards.
+ */
+import { ErrnoError, Panic } from "@physio/kern";
+import type { Machine, Media } from "@physio/machine";
+import { machine, profileNamed } from "@physio/machine";
+import type { Sleeps } from "@physio/sched";
+import type { SysctlEntry } from "@physio/trace";
+import { Ktr } from "@physio/trace";
+import type { Mount } from "@physio/vfs";
+import { closeImage, openImage } from "./image.ts";
+import { print } from "./output.ts";
+
+/** Options that every command has. */
+export interface CommonOptions {
+  readonly profile: string;
+  readonly seed: number;
+  readonly bouncePages?: number;
+  readonly json?: boolean;
+  readonly sysctl?: boolean;
+  readonly debug?: boolean;
+}
+
+/** An error with the name of what it is about in front. */
+export function about(subject: string, error: unknown): unknown {
+  if (!(error instanceof ErrnoError)) return error;
+  return new ErrnoError(error.errno, `${subject}: ${error.what}`);
+}
+
+export class Session {
+  readonly machine: Machine;
+  readonly options: CommonOptions;
+  readonly #media: Media[];
+
+  /** @throws {ErrnoError} EINVAL: no such profile. */
+  constructor(options: CommonOptions) {
+    const { profile, seed, bouncePages } = options;
+    this.options = options;
+    this.machine = machine(
+      profileNamed(profile, { seed, ...(bouncePages === undefined ? {} : { bouncePages }) }),
+    );
+    this.machine.trace.mask = Ktr.ALL;
+    this.#media = [];
+  }
+
+  /** Attach an image as a disk and mount it. @throws {ErrnoError} with the image's path in front. */
+  mountImage(path: string): Mount {
+    try {
+      const media = openImage(path);
+      this.#media.push(media);
+      const name = `nvme${this.machine.nvme.length}`;
+      return this.machine.runSync(mountMedia(this.machine, name, media));
+    } catch (error) {
+      throw about(path, error);
+    }
+  }
+
+  /** Run `body` as a thread of the machine. */
+  run<T>(body: Sleeps<T>): T {
+    return this.machine.runSync(body);
+  }
+
+  /** The end: nothing may be left over. */
+  finish(): void {
+    this.machine.sched.pump();
+    this.machine.checkQuiet();
+    for (const media of this.#media) closeImage(media);
+  }
+
+  /** The `hw.busdma` tree. */
+  sysctls(): SysctlEntry[] {
+    return this.machine.sysctls.list("hw.busdma");
+  }
+
+  /** Print the `hw.busdma` tree if the user asked for it. */
+  printSysctls(to: (text: string) => void = print): void {
+    if (this.options.sysctl === true) to(this.machine.sysctls.format("hw.busdma"));
+  }
+}
+
+function* mountMedia(m: Machine, name: string, media: Media): Sleeps<Mount> {
+  const disk = yield* m.attachDisk(name, media);
+  return yield* m.mount(disk);
+}
+
+/** One line for an error; its stack too when debugging. */
+export function describeError(error: unknown, debug: boolean): string {
+  if (error instanceof ErrnoError)
+    return debug ? `physio: ${error.stack}` : `physio: ${error.message}`;
+  if (error instanceof Panic) return `physio: panic: ${debug ? error.stack : error.message}`;
+  const failure = error instanceof Error ? error : new Error(String(error));
+  return `physio: internal error: ${debug ? failure.stack : failure.message}`;
+}

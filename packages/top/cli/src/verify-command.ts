@@ -1,0 +1,120 @@
+/**
+ * `physio verify` and `physio demo`: read images whole and compare them with their manifests.
+ */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { Errno, ErrnoError, MiB } from "@physio/kern";
+import type { IoStatistics } from "@physio/machine";
+import { ioStatistics } from "@physio/machine";
+import type { Failure, Hasher, Manifest, VerifyReport } from "@physio/machine/verify";
+import { parseManifest, verifyImage } from "@physio/machine/verify";
+import { hostError } from "./image.ts";
+import { progressBar } from "./output.ts";
+import { printReport } from "./report.ts";
+import type { CommonOptions } from "./session.ts";
+import { about, Session } from "./session.ts";
+
+/** An image and what it should hold. */
+export interface Subject {
+  readonly image: string;
+  readonly manifest: string;
+}
+
+export interface ImageResult extends VerifyReport {
+  readonly image: string;
+}
+
+/** Everything that the two commands report. */
+export interface RunResult {
+  readonly profile: string;
+  readonly seed: number;
+  readonly ok: boolean;
+  readonly images: readonly ImageResult[];
+  readonly io: IoStatistics;
+  readonly seconds: number;
+  readonly megabytesPerSecond: number;
+  readonly processMemory: number;
+  readonly traceHash: string;
+  readonly faults: readonly string[];
+}
+
+function newHasher(): Hasher {
+  const hash = createHash("sha256");
+  return { update: (bytes) => hash.update(bytes), digest: () => hash.digest("hex") };
+}
+
+/** @throws {ErrnoError} with the path in front: the host's error, or EINVAL: not a manifest. */
+export function readManifest(path: string): Manifest {
+  let text = "";
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw hostError(error, `${path}: cannot read`);
+  }
+  try {
+    return parseManifest(JSON.parse(text));
+  } catch (error) {
+    if (error instanceof SyntaxError)
+      throw new ErrnoError(Errno.EINVAL, `${path}: not a manifest: not JSON`);
+    throw about(path, error);
+  }
+}
+
+/** Verify one image on a machine that runs already. */
+function verifyOne(session: Session, subject: Subject): ImageResult {
+  const manifest = readManifest(subject.manifest);
+  const mount = session.mountImage(subject.image);
+  const bar = progressBar(manifest.entries.length, session.options.json === true);
+  try {
+    const body = verifyImage(session.machine, mount, manifest, {
+      newHasher,
+      progress: (done, path) => bar.update(done, path),
+    });
+    const report = session.run(body);
+    mount.unmount();
+    return { image: basename(subject.image), ...report };
+  } catch (error) {
+    throw about(subject.image, error);
+  } finally {
+    bar.stop();
+  }
+}
+
+/** Verify all subjects on one machine, print the report. @returns the exit code. */
+export function verifyAll(subjects: readonly Subject[], options: CommonOptions): number {
+  const session = new Session(options);
+  const begin = performance.now();
+  const images = subjects.map((subject) => verifyOne(session, subject));
+  session.finish();
+  const seconds = (performance.now() - begin) / 1000;
+  const io = ioStatistics(session.machine);
+  const failures = images.flatMap((image): readonly Failure[] => image.failures);
+  const faults = session.machine.membus.ports.flatMap((port) => port.faults);
+  const result: RunResult = {
+    profile: options.profile,
+    seed: options.seed,
+    ok: failures.length === 0 && io.busFaults === 0 && io.deviceErrors === 0,
+    images,
+    io,
+    seconds,
+    megabytesPerSecond: io.ioBytes / MiB / seconds,
+    processMemory: process.memoryUsage.rss(),
+    traceHash: session.machine.trace.hash(),
+    faults: faults.map(
+      (f) => `${f.port} ${f.direction} 0x${f.address.toString(16)}+${f.length}: ${f.reason}`,
+    ),
+  };
+  printReport(result, session);
+  return result.ok ? 0 : 1;
+}
+
+const DEMO_IMAGES = ["lic-1k", "hdr-4k", "man-2k-rev0"];
+
+/** The demo's images in a folder of fixtures. */
+export function demoSubjects(fixtures: string): Subject[] {
+  return DEMO_IMAGES.map((name) => ({
+    image: join(fixtures, `${name}.img.gz`),
+    manifest: join(fixtures, `${name}.manifest.json`),
+  }));
+}

@@ -1,0 +1,183 @@
+/**
+ * A machine: parts put together so that it boots.
+ *
+ * The constructor wires RAM, buses, kernel memory, DMA and paging; disks are attached and file
+ * systems mounted afterwards. Code that sleeps runs as a thread: `runSync` until it ends, `run` the
+ * same with a promise, giving the host's event loop its turn.
+ *
+ * Invariant: two machines share nothing.
+ */
+
+import type { Disk } from "@physio/blkio";
+import { BufCache, IoBufs } from "@physio/blkio";
+import { RootBus } from "@physio/bus";
+import type { DmaTag } from "@physio/busdma";
+import { createTag } from "@physio/busdma";
+import { BouncePool } from "@physio/busdma-bounce";
+import type { Media } from "@physio/dev-nvme";
+import { NvmeDriver, NvmeHardware } from "@physio/dev-nvme";
+import { mountExt2 } from "@physio/ext2fs";
+import { panic } from "@physio/kern";
+import { Membus } from "@physio/membus";
+import { PhysMem } from "@physio/physmem";
+import { Kmem } from "@physio/pmap";
+import type { Sleeps } from "@physio/sched";
+import { Scheduler } from "@physio/sched";
+import type { SysctlValue } from "@physio/trace";
+import { SysctlTree, Trace } from "@physio/trace";
+import { PagerMap, UvmPages } from "@physio/uvm";
+import type { Mount } from "@physio/vfs";
+import type { MachineConfig } from "./profiles.ts";
+import { seededRandom } from "./random.ts";
+
+const NVME_WINDOW = 0x4000;
+/** Scheduler steps between two turns of the host's event loop. */
+const STEPS_A_TURN = 20_000;
+
+export class Machine {
+  readonly config: MachineConfig;
+  readonly trace: Trace;
+  readonly sysctls: SysctlTree;
+  readonly sched: Scheduler;
+  readonly mem: PhysMem;
+  readonly membus: Membus;
+  readonly kmem: Kmem;
+  readonly bouncePool: BouncePool;
+  /** The parent of all DMA tags. */
+  readonly dmaTag: DmaTag;
+  readonly bus: RootBus;
+  readonly bufs: IoBufs;
+  readonly cache: BufCache;
+  readonly pages: UvmPages;
+  readonly pager: PagerMap;
+  /** Drivers of the disks, in the order of attachment. */
+  readonly nvme: NvmeDriver[];
+
+  /** @throws {ErrnoError} EINVAL, EEXIST, ENOMEM: the configuration makes no sense. */
+  constructor(config: MachineConfig) {
+    const { banks, mmioBase, mmioSize, completion, semantics, seed } = config;
+    this.config = config;
+    this.trace = new Trace();
+    this.sysctls = new SysctlTree();
+    const random = seed === null ? null : seededRandom(seed);
+    this.sched = new Scheduler({ trace: this.trace, ...(random === null ? {} : { random }) });
+    this.mem = new PhysMem({ banks });
+    this.membus = new Membus({ mem: this.mem, trace: this.trace, now: () => this.sched.now });
+    this.kmem = new Kmem(this.mem);
+    this.bouncePool = this.#makeBouncePool();
+    const backend = config.dmaBackend(this.bouncePool, this.kmem);
+    const context = { backend, semantics, kernelPmap: this.kmem.pmap, trace: this.trace };
+    this.dmaTag = createTag(context, null, {});
+    const { sched, membus, dmaTag } = this;
+    this.bus = new RootBus({ sched, membus, dmaTag, mmioBase: mmioBase as number, mmioSize });
+    this.bufs = new IoBufs({ sched, trace: this.trace, completion });
+    this.cache = new BufCache({ bufs: this.bufs, kmem: this.kmem, limit: config.bufCacheBytes });
+    this.pages = new UvmPages(this.mem, sched, this.trace);
+    this.pager = new PagerMap(this.kmem, sched);
+    this.nvme = [];
+    this.#addSysctls();
+  }
+
+  /** Put an NVMe disk on the bus and attach its driver. @throws {ErrnoError} EEXIST: the name; EIO, ETIMEDOUT: the device. */
+  *attachDisk(name: string, media: Media): Sleeps<Disk> {
+    const { diskReach, maxTransfer } = this.config;
+    const device = this.bus.attach({
+      name,
+      windowSize: NVME_WINDOW,
+      reach: diskReach,
+      hardware: (slot) => new NvmeHardware(slot, { media, maxTransfer }),
+    });
+    const driver = new NvmeDriver(device, {
+      bufs: this.bufs,
+      kmem: this.kmem,
+      trace: this.trace,
+      sched: this.sched,
+    });
+    this.nvme.push(driver);
+    return yield* driver.attach();
+  }
+
+  /** Mount the file system on `disk`. @throws {ErrnoError} EINVAL: none that we know; EOPNOTSUPP; EIO. */
+  *mount(disk: Disk): Sleeps<Mount> {
+    const { bufs, cache, pages, pager } = this;
+    const ext2 = yield* mountExt2(disk, { bufs, cache, pages, pager });
+    return ext2.mount;
+  }
+
+  /** Run `body` as a thread until it ends. @returns what it returns. @throws what it throws, or Panic with a deadlock report. */
+  runSync<T>(body: Sleeps<T>, name = "main"): T {
+    return this.sched.runSync(body, name);
+  }
+
+  /**
+   * The same as a promise: every now and then `turn` is awaited, which gives the host's event loop
+   * its turn (a resolved timer, `scheduler.yield()`); without one only other promises get theirs.
+   */
+  async run<T>(body: Sleeps<T>, turn: () => Promise<void> = () => Promise.resolve()): Promise<T> {
+    const thread = this.sched.start(body);
+    while (!this.sched.advance(thread, STEPS_A_TURN)) await turn();
+    return this.sched.resultOf<T>(thread);
+  }
+
+  /** Value of one sysctl. @throws {ErrnoError} ENOENT. */
+  sysctl(path: string): SysctlValue {
+    return this.sysctls.get(path);
+  }
+
+  /** Panic when something is left over: busy pages, bufs, bounce pages, mappings. For the end of a run. */
+  checkQuiet(): void {
+    const busy = this.pages.busyCount();
+    if (busy > 0) panic(`machine: ${busy} pages are busy`);
+    if (this.bufs.outstanding > 0) panic(`machine: ${this.bufs.outstanding} bufs are out`);
+    if (this.pager.mappedPages > 0)
+      panic(`machine: ${this.pager.mappedPages} pages are in the pager map`);
+    for (const zone of this.bouncePool.zones) {
+      zone.check();
+      if (zone.active + zone.reserved > 0)
+        panic(`machine: ${zone.name}: ${zone.active} active bounce pages`);
+    }
+    this.mem.check();
+    this.kmem.arena.check();
+    this.pages.check();
+    this.cache.check();
+  }
+
+  #makeBouncePool(): BouncePool {
+    const { mem, sched, trace } = this;
+    const allocPage = (highest: number) => {
+      const frame = mem.allocContig(1, { high: highest });
+      return frame < 0 ? -1 : mem.addrOf(frame);
+    };
+    const limit = this.config.bouncePages;
+    return new BouncePool({
+      mem,
+      sched,
+      trace,
+      sysctl: this.sysctls,
+      allocPage,
+      ...(limit > 0 ? { maxPages: limit } : {}),
+    });
+  }
+
+  #addSysctls(): void {
+    const { sysctls, mem, pages, cache, membus, sched } = this;
+    sysctls.add("hw.physmem", "Bytes of RAM", () => mem.totalFrames * 4096);
+    sysctls.add("hw.pagesize", "Bytes of a page", () => 4096);
+    sysctls.add(
+      "hw.bus.faults",
+      "Accesses of devices that the bus refused",
+      () => membus.faultCount,
+    );
+    sysctls.add("vm.free_count", "Free frames", () => mem.freeFrames);
+    sysctls.add("vm.resident", "Pages of files", () => pages.resident);
+    sysctls.add("vm.reclaimed", "Pages taken back because memory was short", () => pages.reclaimed);
+    sysctls.add("vfs.bufcache.hits", "Metadata blocks found cached", () => cache.hits);
+    sysctls.add("vfs.bufcache.misses", "Metadata blocks read", () => cache.misses);
+    sysctls.add("kern.switches", "Threads switched to", () => sched.switches);
+  }
+}
+
+/** Build a machine. @throws {ErrnoError} see Machine. */
+export function machine(config: MachineConfig): Machine {
+  return new Machine(config);
+}

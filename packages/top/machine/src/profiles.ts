@@ -1,0 +1,92 @@
+/**
+ * Machine profiles: named configurations of real kinds of machines.
+ *
+ * A profile says what the machine is made of; `Machine` builds it. Nothing is chosen by default
+ * there: the backend, the memory map and the reach of the disk controller all come from here.
+ */
+
+import { MMIO_BASE, MMIO_SIZE, pcBanks, x86Backend } from "@physio/arch-x86";
+import type { CompletionPolicy } from "@physio/blkio";
+import type { DmaSemantics } from "@physio/busdma";
+import { FIXED } from "@physio/busdma";
+import type { DmaBackend } from "@physio/busdma/impl";
+import type { BouncePool } from "@physio/busdma-bounce";
+import type { BusAddr, Bytes } from "@physio/kern";
+import { Errno, ErrnoError, GiB, KiB, MAXADDR, MAXADDR_32BIT, MiB } from "@physio/kern";
+import type { BankConfig } from "@physio/physmem";
+import type { Kmem } from "@physio/pmap";
+
+/** Everything that a machine is made of. */
+export interface MachineConfig {
+  readonly profile: string;
+  readonly banks: readonly BankConfig[];
+  readonly mmioBase: BusAddr;
+  readonly mmioSize: Bytes;
+  readonly dmaBackend: (pool: BouncePool, kmem: Kmem) => DmaBackend;
+  readonly semantics: DmaSemantics;
+  /** Highest bus address that the disk controller reaches. */
+  readonly diskReach: BusAddr;
+  /** Pages that all bounce zones together may have; 0 means no limit. */
+  readonly bouncePages: number;
+  /** Names one interleaving of threads and completions; null: first come, first served. */
+  readonly seed: number | null;
+  readonly completion: CompletionPolicy;
+  readonly bufCacheBytes: Bytes;
+  /** Largest transfer of the disk controller. */
+  readonly maxTransfer: Bytes;
+}
+
+/** What a user may change of a profile. */
+export interface ProfileOptions {
+  readonly ram?: Bytes;
+  readonly seed?: number | null;
+  readonly bouncePages?: number;
+  readonly completion?: CompletionPolicy;
+  readonly semantics?: DmaSemantics;
+}
+
+function x86Machine(profile: string, diskReach: BusAddr, options: ProfileOptions): MachineConfig {
+  return {
+    profile,
+    banks: pcBanks(options.ram ?? 8 * GiB),
+    mmioBase: MMIO_BASE as number,
+    mmioSize: MMIO_SIZE,
+    dmaBackend: x86Backend,
+    semantics: options.semantics ?? FIXED,
+    diskReach,
+    bouncePages: options.bouncePages ?? 0,
+    seed: options.seed === undefined ? 1 : options.seed,
+    completion: options.completion ?? "softintr",
+    bufCacheBytes: 4 * MiB,
+    maxTransfer: 128 * KiB,
+  };
+}
+
+/** A PC whose disk controller reaches all of its memory. */
+export function pc(options: ProfileOptions = {}): MachineConfig {
+  return x86Machine("pc", MAXADDR, options);
+}
+
+/** A PC whose disk controller reaches only the low 4 GiB: what lies above is bounced. */
+export function pc32BitDma(options: ProfileOptions = {}): MachineConfig {
+  return x86Machine("pc-32bit-dma", MAXADDR_32BIT, options);
+}
+
+const PROFILES: Readonly<Record<string, (options: ProfileOptions) => MachineConfig>> =
+  Object.freeze({
+    pc,
+    "pc-32bit-dma": pc32BitDma,
+  });
+
+export const PROFILE_NAMES: readonly string[] = Object.freeze(Object.keys(PROFILES));
+
+/** The profile of that name. @throws {ErrnoError} EINVAL: there is none; the names that exist are listed. */
+export function profileNamed(name: string, options: ProfileOptions = {}): MachineConfig {
+  if (!Object.hasOwn(PROFILES, name)) {
+    throw new ErrnoError(
+      Errno.EINVAL,
+      `profile "${name}" (there are: ${PROFILE_NAMES.join(", ")})`,
+    );
+  }
+  return PROFILES[name](options);
+}

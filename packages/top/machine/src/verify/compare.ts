@@ -1,0 +1,151 @@
+/**
+ * Comparing one file with its manifest entry.
+ *
+ * Attributes first, then contents: a hash of the whole file, or, for a sparse file whose entry
+ * lists its data, a hash of each range and zeros in every other block that the file has. Holes are
+ * zeros by definition and are not read.
+ */
+import type { FileOffset } from "@physio/kern";
+import { Errno, errnoName, MiB } from "@physio/kern";
+import type { Sleeps } from "@physio/sched";
+import type { Attributes, Vnode } from "@physio/vfs";
+import { BlockMap } from "@physio/vfs";
+import type { FileReader } from "../files.ts";
+import { listDirectory } from "../files.ts";
+import type { DataRange, ManifestEntry } from "./manifest.ts";
+
+/** A hash under way. Injected: Node, browsers and tests have their own. */
+export interface Hasher {
+  update(bytes: Uint8Array): void;
+  /** Lower-case hex. */
+  digest(): string;
+}
+
+/** Why a file is not what the manifest says. */
+export interface Mismatch {
+  readonly reason: string;
+  /** First bad byte, where it is known. */
+  readonly offset?: FileOffset;
+}
+
+/** What comparing needs. */
+export interface Tools {
+  readonly reader: FileReader;
+  readonly newHasher: () => Hasher;
+}
+
+const same = (name: string, wanted: unknown, got: unknown): Mismatch[] =>
+  wanted === undefined || wanted === got
+    ? []
+    : [{ reason: `${name} is ${got}, manifest says ${wanted}` }];
+
+const modeText = (mode: number): string => mode.toString(8).padStart(4, "0");
+
+/** Attributes that differ. */
+export function compareAttributes(entry: ManifestEntry, attr: Attributes): Mismatch[] {
+  const mode = entry.mode === undefined ? undefined : modeText(Number.parseInt(entry.mode, 8));
+  return [
+    ...same("type", entry.type, attr.type),
+    ...same("size", entry.size, attr.size),
+    ...same("inode", entry.ino, attr.ino),
+    ...same("mode", mode, modeText(attr.mode)),
+    ...same("uid", entry.uid, attr.uid),
+    ...same("gid", entry.gid, attr.gid),
+    ...same("link count", entry.links, attr.links),
+    ...same("sector count", entry.sectors, attr.sectors),
+    ...same("mtime", entry.mtime, attr.mtime),
+    ...same(
+      "device",
+      entry.rdev?.join(":"),
+      attr.rdev === null ? undefined : `${attr.rdev.major}:${attr.rdev.minor}`,
+    ),
+  ];
+}
+
+/** What differs in the contents of a file, a directory or a symlink; the first finding only. */
+export function* compareContents(
+  tools: Tools,
+  entry: ManifestEntry,
+  vp: Vnode,
+): Sleeps<Mismatch | null> {
+  if (vp.type === "regular") return yield* compareFile(tools, entry, vp);
+  if (vp.type === "symlink" && entry.target !== undefined) {
+    return same("target", entry.target, yield* vp.ops.readlink(vp))[0] ?? null;
+  }
+  if (vp.type === "directory" && entry.names !== undefined) {
+    const names = (yield* listDirectory(vp)).map((e) => e.name);
+    return compareNames(entry.names, names);
+  }
+  return null;
+}
+
+function compareNames(wanted: readonly string[], got: readonly string[]): Mismatch | null {
+  const missing = wanted.find((name) => !got.includes(name));
+  const extra = got.find((name) => !wanted.includes(name));
+  if (missing !== undefined) return { reason: `has no entry "${missing}"` };
+  if (extra !== undefined) return { reason: `has an entry "${extra}" that the manifest lacks` };
+  return null;
+}
+
+function* compareFile(tools: Tools, entry: ManifestEntry, vp: Vnode): Sleeps<Mismatch | null> {
+  if (entry.data !== undefined && entry.sha256 !== undefined)
+    return yield* compareSparse(tools, entry.data, vp);
+  const hasher = tools.newHasher();
+  const error = yield* tools.reader.read(vp, 0, vp.size as number, (chunk) => hasher.update(chunk));
+  if (error !== Errno.OK) return { reason: `read: ${errnoName(error)}` };
+  const got = hasher.digest();
+  if (entry.sha256 === undefined || got === entry.sha256.toLowerCase()) return null;
+  return { reason: `sha256 is ${got}, manifest says ${entry.sha256}` };
+}
+
+function* compareSparse(
+  tools: Tools,
+  data: readonly DataRange[],
+  vp: Vnode,
+): Sleeps<Mismatch | null> {
+  let at = 0;
+  for (const range of data.toSorted((a, b) => a.offset - b.offset)) {
+    const zeros = yield* compareZeros(tools, vp, at, range.offset);
+    if (zeros !== null) return zeros;
+    const hashed = yield* compareRange(tools, vp, range);
+    if (hashed !== null) return hashed;
+    at = Math.max(at, range.offset + range.length);
+  }
+  return yield* compareZeros(tools, vp, at, vp.size as number);
+}
+
+function* compareRange(tools: Tools, vp: Vnode, range: DataRange): Sleeps<Mismatch | null> {
+  const { offset, length, sha256 } = range;
+  const hasher = tools.newHasher();
+  const error = yield* tools.reader.read(vp, offset, offset + (length as number), (chunk) =>
+    hasher.update(chunk),
+  );
+  if (error !== Errno.OK) return { reason: `read: ${errnoName(error)}`, offset };
+  if (hasher.digest() === sha256.toLowerCase()) return null;
+  return { reason: `${length} bytes at ${offset} differ (sha256 of the range)`, offset };
+}
+
+/** Read the blocks that the file has in [`from`, `to`) and find the first byte that is not zero. */
+function* compareZeros(
+  tools: Tools,
+  vp: Vnode,
+  from: FileOffset,
+  to: FileOffset,
+): Sleeps<Mismatch | null> {
+  const blockSize = 2 ** vp.mount.fsBshift;
+  const map = new BlockMap();
+  let bad = -1;
+  const look = (chunk: Uint8Array, offset: FileOffset) => {
+    const at = bad < 0 ? chunk.findIndex((byte) => byte !== 0) : -1;
+    if (at >= 0) bad = offset + at;
+  };
+  for (let at = from; at < to && bad < 0; ) {
+    const lbn = Math.floor(at / blockSize);
+    let error = yield* vp.ops.bmap(vp, lbn, map);
+    const end: FileOffset = Math.min((lbn + 1 + map.run) * blockSize, to, at + MiB * 1024);
+    if (error === Errno.OK && map.blkno >= 0) error = yield* tools.reader.read(vp, at, end, look);
+    if (error !== Errno.OK) return { reason: `read: ${errnoName(error)}`, offset: at };
+    at = end;
+  }
+  return bad < 0 ? null : { reason: `byte ${bad} is not zero`, offset: bad };
+}

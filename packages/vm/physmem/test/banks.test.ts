@@ -1,0 +1,145 @@
+/** Banks: what is refused, and how addresses and frame numbers translate on several layouts. */
+import { Errno, ErrnoError, GiB, hex, MiB, NO_FRAME, PAGE_SIZE, Panic, TiB } from "@physio/kern";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { BankConfig } from "../src/index.ts";
+import { PhysMem, SECTION_FRAMES } from "../src/index.ts";
+
+const SEED = process.env.PHYSIO_SEED === undefined ? {} : { seed: Number(process.env.PHYSIO_SEED) };
+
+describe("what is refused", () => {
+  const bad: [name: string, errno: number, banks: BankConfig[]][] = [
+    ["no banks", Errno.EINVAL, []],
+    ["an empty bank", Errno.EINVAL, [{ base: 0, size: 0 }]],
+    ["a base off the page", Errno.EINVAL, [{ base: 0x800, size: MiB }]],
+    ["a size off the page", Errno.EINVAL, [{ base: 0, size: MiB + 1 }]],
+    ["a base below 0", Errno.EINVAL, [{ base: -PAGE_SIZE, size: MiB }]],
+    ["a size that is no number", Errno.EINVAL, [{ base: 0, size: Number.NaN }]],
+    ["an end above 52 bits", Errno.EINVAL, [{ base: 2 ** 52 - MiB, size: MiB + PAGE_SIZE }]],
+    ["a base above 52 bits", Errno.EINVAL, [{ base: 2 ** 52, size: MiB }]],
+    [
+      "the same bank twice",
+      Errno.EEXIST,
+      [
+        { base: 0, size: MiB },
+        { base: 0, size: MiB },
+      ],
+    ],
+    [
+      "an overlap of a page",
+      Errno.EEXIST,
+      [
+        { base: MiB - PAGE_SIZE, size: MiB },
+        { base: 0, size: MiB },
+      ],
+    ],
+    [
+      "a bank inside of another",
+      Errno.EEXIST,
+      [
+        { base: 0, size: GiB },
+        { base: MiB, size: MiB },
+      ],
+    ],
+    ["more frames than fit", Errno.ENOMEM, [{ base: 0, size: 8 * TiB }]],
+  ];
+  for (const [name, errno, banks] of bad) {
+    test(name, () => {
+      const make = () => new PhysMem({ banks });
+      expect(make).toThrow(ErrnoError);
+      expect(make).toThrow(expect.objectContaining({ errno }));
+    });
+  }
+
+  test("the offending bank is named", () => {
+    expect(() => new PhysMem({ banks: [{ base: 0x1000, size: 0x800 }] })).toThrow(
+      "physmem: bank 0x1000+0x800 is not page aligned: EINVAL",
+    );
+  });
+});
+
+const LAYOUTS: readonly BankConfig[][] = [
+  [{ base: 0, size: 16 * PAGE_SIZE }],
+  [{ base: 0x5000, size: 9 * MiB }],
+  [
+    { base: 0, size: 640 * 1024 },
+    { base: MiB, size: 30 * MiB },
+  ],
+  [
+    { base: 0, size: 3 * GiB },
+    { base: 4 * GiB, size: 5 * GiB },
+  ],
+  [
+    { base: 2 ** 40 + 0x3000, size: PAGE_SIZE },
+    { base: 2 ** 33, size: 7 * MiB + PAGE_SIZE },
+  ],
+  [
+    { base: 0, size: MiB },
+    { base: MiB, size: MiB },
+    { base: 2 ** 52 - 5 * MiB, size: 5 * MiB },
+  ],
+];
+
+describe("addresses and frames", () => {
+  for (const banks of LAYOUTS) {
+    const name = banks.map(({ base, size }) => `${hex(base)}+${hex(size)}`).join(", ");
+    const mem = new PhysMem({ banks });
+    const inBank = fc
+      .tuple(
+        fc.nat(banks.length - 1),
+        fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+      )
+      .map(([i, part]) => banks[i].base + Math.floor(part * banks[i].size));
+
+    test(`translate both ways: ${name}`, () => {
+      fc.assert(
+        fc.property(inBank, (pa) => {
+          const frame = mem.frameOf(pa);
+          expect(mem.addrOf(frame)).toBe(pa - (pa % PAGE_SIZE));
+          expect((mem.addrOf(frame) / PAGE_SIZE - frame) % SECTION_FRAMES).toBe(0);
+        }),
+        { numRuns: 200, ...SEED },
+      );
+    });
+
+    test(`end where the banks end: ${name}`, () => {
+      const frames = new Set<number>();
+      for (const { base, size } of banks) {
+        const first = mem.frameOf(base);
+        const last = mem.frameOf(base + size - 1);
+        expect(last - first).toBe(size / PAGE_SIZE - 1);
+        for (const frame of [first, last]) frames.add(frame);
+        expect(() => mem.addrOf(last + 1)).toThrow(Panic);
+        expect([mem.isRam(base, size), mem.isRam(base, size + 1)]).toEqual([true, false]);
+        const next = banks.find((bank) => bank.base === base + size);
+        if (next === undefined) expect(mem.frameOf(base + size)).toBe(NO_FRAME);
+        expect(mem.isRam(base - 1, 2)).toBe(false);
+      }
+      const pages = banks.reduce((sum, { size }) => sum + size / PAGE_SIZE, 0);
+      expect([mem.totalFrames, mem.freeFrames]).toEqual([pages, pages]);
+      expect(mem.top).toBe(Math.max(...banks.map(({ base, size }) => base + size)));
+      const pairs = banks.filter(({ size }) => size > PAGE_SIZE).length;
+      expect(frames.size).toBe(banks.length + pairs);
+    });
+  }
+});
+
+test("a machine with a terabyte costs what is touched", () => {
+  const mem = new PhysMem({
+    banks: [
+      { base: 0, size: 3 * GiB },
+      { base: 4 * GiB, size: TiB },
+    ],
+  });
+  expect([mem.totalFrames, mem.touchedBytes]).toEqual([(TiB + 3 * GiB) / PAGE_SIZE, 0]);
+  const frame = mem.allocFrame();
+  const high = mem.allocContig(64 * 1024, { align: GiB, low: 512 * GiB });
+  expect(mem.read(mem.addrOf(high), new Uint8Array(MiB))).toBe(Errno.OK);
+  expect([mem.addrOf(high) % GiB, mem.touchedBytes]).toEqual([0, 0]);
+  expect(mem.write(mem.addrOf(frame), new Uint8Array([1]))).toBe(Errno.OK);
+  expect(mem.touchedBytes).toBe(4 * MiB);
+  mem.freeFrame(frame);
+  mem.freeFrame(high, 64 * 1024);
+  mem.check();
+  expect(mem.freeFrames).toBe(mem.totalFrames);
+});

@@ -1,0 +1,150 @@
+/** The bytes of RAM: against one plain array, across section borders; what is untouched; what is no RAM. */
+import { Errno, MiB, PAGE_SIZE } from "@physio/kern";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { PhysMem } from "../src/index.ts";
+
+const SEED = process.env.PHYSIO_SEED === undefined ? {} : { seed: Number(process.env.PHYSIO_SEED) };
+const SECTION = 4 * MiB;
+const BASE = 2 ** 40 + 0x5000;
+const SIZE = 9 * MiB;
+
+const pattern = (length: number, salt: number) =>
+  Uint8Array.from({ length }, (_, i) => (i * 7 + salt * 13 + 1) & 0xff);
+
+/** Offsets into the bank, often just before a section border or the bank's end. */
+const offset = fc.oneof(
+  fc.nat(SIZE - 1),
+  fc
+    .tuple(fc.constantFrom(SECTION - 0x5000, 2 * SECTION - 0x5000, SIZE, 0x1000), fc.nat(6000))
+    .map(([edge, before]) => Math.max(0, edge - 1 - before)),
+);
+const step = fc.record({
+  op: fc.constantFrom("read", "write", "copy", "zero"),
+  at: offset,
+  from: offset,
+  length: fc.oneof(fc.nat(9), fc.nat(12_000)),
+  salt: fc.nat(255),
+});
+
+test("read, write, copy and zero agree with one plain array", () => {
+  fc.assert(
+    fc.property(fc.array(step, { minLength: 20, maxLength: 60 }), (steps) => {
+      const mem = new PhysMem({ banks: [{ base: BASE, size: SIZE }] });
+      const model = new Uint8Array(SIZE);
+      for (const { op, at, from, length, salt } of steps) {
+        const fits = Math.max(at, op === "copy" ? from : 0) + length <= SIZE;
+        const expected = fits ? Errno.OK : Errno.EFAULT;
+        if (op === "read") {
+          const to = pattern(length + 5, salt);
+          const copy = to.slice();
+          if (fits) copy.set(model.subarray(at, at + length), 3);
+          expect(mem.read(BASE + at, to, 3, length)).toBe(expected);
+          expect(Buffer.compare(to, copy)).toBe(0);
+        } else if (op === "write") {
+          const bytes = pattern(length + 5, salt);
+          expect(mem.write(BASE + at, bytes, 2, length)).toBe(expected);
+          if (fits) model.set(bytes.subarray(2, 2 + length), at);
+        } else if (op === "copy") {
+          if (Math.abs(at - from) < length) continue;
+          expect(mem.copy(BASE + at, BASE + from, length)).toBe(expected);
+          if (fits) model.copyWithin(at, from, from + length);
+        } else {
+          expect(mem.zero(BASE + at, length)).toBe(expected);
+          if (fits) model.fill(0, at, at + length);
+        }
+      }
+      const all = new Uint8Array(SIZE);
+      expect(mem.read(BASE, all)).toBe(Errno.OK);
+      expect(Buffer.compare(all, model)).toBe(0);
+    }),
+    { numRuns: 25, ...SEED },
+  );
+});
+
+describe("untouched RAM", () => {
+  const bench = () => new PhysMem({ banks: [{ base: 0, size: 64 * MiB }] });
+
+  test("reads as zeros and stays untouched", () => {
+    const mem = bench();
+    const to = pattern(3 * PAGE_SIZE, 1);
+    expect(mem.read(SECTION - PAGE_SIZE, to)).toBe(Errno.OK);
+    expect([to.every((byte) => byte === 0), mem.touchedBytes]).toEqual([true, 0]);
+  });
+
+  test("stays untouched when it is filled with zeros", () => {
+    const mem = bench();
+    expect([mem.zero(0, 64 * MiB), mem.touchedBytes]).toEqual([Errno.OK, 0]);
+  });
+
+  test("stays untouched when it is copied from, and clears what it is copied to", () => {
+    const mem = bench();
+    mem.write(0x100, pattern(0x100, 3));
+    expect(mem.copy(0x140, 8 * MiB, 0x40)).toBe(Errno.OK);
+    expect(mem.copy(16 * MiB, 8 * MiB, SECTION)).toBe(Errno.OK);
+    expect(mem.touchedBytes).toBe(SECTION);
+    const to = new Uint8Array(0x100);
+    mem.read(0x100, to);
+    expect([...to]).toEqual([...pattern(0x100, 3).fill(0, 0x40, 0x80)]);
+  });
+
+  test("is touched a section at a time, by its first byte", () => {
+    const mem = bench();
+    mem.write(SECTION - 1, new Uint8Array([1]));
+    expect(mem.touchedBytes).toBe(SECTION);
+    mem.write(3 * SECTION - 1, new Uint8Array([1, 2]));
+    expect(mem.touchedBytes).toBe(3 * SECTION);
+  });
+});
+
+describe("outside of RAM", () => {
+  const banks = [
+    { base: 0x10000, size: 16 * PAGE_SIZE },
+    { base: 2 ** 33, size: 16 * PAGE_SIZE },
+  ];
+  const cases: [name: string, pa: number, length: number][] = [
+    ["below the first bank", 0, 16],
+    ["into the first bank", 0x10000 - 1, 2],
+    ["out of the first bank", 0x10000 + 16 * PAGE_SIZE - 1, 2],
+    ["between the banks", 2 ** 32, 1],
+    ["from bank to bank", 0x10000, 2 ** 33],
+    ["above the last bank", 2 ** 33 + 16 * PAGE_SIZE, 1],
+    ["at an address that is none", -1, 1],
+    ["at no number", Number.NaN, 1],
+  ];
+  for (const [name, pa, length] of cases) {
+    test(`${name}: EFAULT, and nothing moves`, () => {
+      const mem = new PhysMem({ banks });
+      const bytes = pattern(Math.min(length, 64), 9);
+      const before = bytes.slice();
+      expect(mem.read(pa, bytes, 0, length)).toBe(Errno.EFAULT);
+      expect(mem.write(pa, bytes, 0, length)).toBe(Errno.EFAULT);
+      expect(mem.zero(pa, length)).toBe(Errno.EFAULT);
+      expect(mem.copy(pa, 0x10000, length)).toBe(Errno.EFAULT);
+      expect(mem.copy(0x10000, pa, length)).toBe(Errno.EFAULT);
+      expect([[...bytes], mem.touchedBytes]).toEqual([[...before], 0]);
+    });
+  }
+});
+
+test("bytes, byteOffset and view show the same RAM as read and write", () => {
+  const mem = new PhysMem({ banks: [{ base: BASE, size: SIZE }] });
+  const pa = BASE + SECTION;
+  const frame = mem.frameOf(pa);
+  mem.write(pa, new Uint8Array([0x78, 0x56, 0x34, 0x12]));
+  expect(mem.view(frame).getUint32(mem.byteOffset(frame), true)).toBe(0x12345678);
+  mem.bytes(frame)[mem.byteOffset(frame) + 1] = 0xff;
+  const to = new Uint8Array(4);
+  mem.read(pa, to);
+  expect([...to]).toEqual([0x78, 0xff, 0x34, 0x12]);
+});
+
+test("two memories in one process share nothing", () => {
+  const [a, b] = [0, 1].map(() => new PhysMem({ banks: [{ base: 0, size: 4 * MiB }] }));
+  a.write(0x1000, pattern(64, 5));
+  const frame = a.allocFrame();
+  const to = new Uint8Array(64);
+  expect([b.read(0x1000, to), b.touchedBytes]).toEqual([Errno.OK, 0]);
+  expect([to.every((byte) => byte === 0), b.freeFrames]).toEqual([true, b.totalFrames]);
+  expect(() => b.freeFrame(frame)).toThrow();
+});
