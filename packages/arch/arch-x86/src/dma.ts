@@ -99,7 +99,7 @@ class X86Dma {
     md.zone ??= this.#pool.zoneFor(tag.lowAddr, tag.alignment);
     const { zone } = md;
     const enough = this.#growForMap(tag, md, zone);
-    zone.mapCount++;
+    if (enough || !tag.context.semantics.failedMapNotCounted) zone.mapCount++;
     if (!enough) throw new ErrnoError(E.ENOMEM, "dma map: no bounce pages for the tag's first map");
     return new BounceState(zone);
   }

@@ -182,7 +182,7 @@ class Replay {
     const flags = bitsOf(BusDma, op.flags ?? []);
     if (op.op === "load_page_list") return this.#loadPageList(op, map);
     const callback = (_arg: null, segs: SegList, count: number, error: Errno) => {
-      const segments = segs.toArray().map((s): Run => [s.addr, s.len]);
+      const segments = segs.toArray().map((s): Run => [s.addr as number, s.len]);
       if (count !== segments.length) throw new Error(`${count} segments announced`);
       this.#events.push({ callback: op.map, error: errorName(error), segments });
       if (error === 0) this.#loaded.set(op.map, segments);
@@ -207,7 +207,7 @@ class Replay {
     }
     let outcome: Outcome = {};
     const callback = (_arg: null, segs: SegList, _count: number, error: Errno) => {
-      const segments = segs.toArray().map((s): Run => [s.addr, s.len]);
+      const segments = segs.toArray().map((s): Run => [s.addr as number, s.len]);
       outcome = error === 0 ? { error: null, segments } : { error: errnoName(error) };
       if (error === 0) this.#loaded.set(op.map, segments);
     };

@@ -3,6 +3,7 @@
  * and the byte streams that the scenarios fill and check.
  */
 import { crc32 } from "node:zlib";
+import { x86Backend } from "@physio/arch-x86";
 import type { DmaContext, DmaSemantics } from "@physio/busdma";
 import { BouncePool } from "@physio/busdma-bounce";
 import type { BusAddr, PhysAddr } from "@physio/kern";
@@ -11,7 +12,6 @@ import { PhysMem } from "@physio/physmem";
 import { Kmem, Pmap, Prot } from "@physio/pmap";
 import { Scheduler } from "@physio/sched";
 import { SysctlTree, Trace } from "@physio/trace";
-import { x86Backend } from "../src/index.ts";
 import type { MachineSpec, Space } from "./vectors.ts";
 
 /** A stretch of physical memory: [address, length]. */

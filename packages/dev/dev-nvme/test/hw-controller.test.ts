@@ -188,6 +188,20 @@ describe("admin commands", () => {
   });
 });
 
+test("a reset forgets events and features", () => {
+  const host = Host.ready();
+  host.regs.write4(Reg.DOORBELLS + 8, 1); // queue 1 does not exist; nobody asks for events
+  host.admin.do({ op: AdminOp.SET_FEATURES, cdw10: 6, cdw11: 0 });
+  host.regs.write4(Reg.CC, 0);
+  host.sched.pump();
+  host.enable();
+  host.admin.put({ op: AdminOp.ASYNC_EVENT, cid: 1 });
+  host.admin.put({ op: AdminOp.GET_FEATURES, cid: 2, cdw10: 6 });
+  host.admin.ring();
+  host.sched.pump();
+  expect(host.admin.take()).toMatchObject([{ cid: 2, result: 1 }]);
+});
+
 describe("interrupts", () => {
   test("masked ones come when they are unmasked", () => {
     const host = Host.ready();

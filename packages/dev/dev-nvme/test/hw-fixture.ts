@@ -163,6 +163,7 @@ export class Host {
   readonly hw: NvmeHardware;
   readonly regs: BusSpace;
   readonly disk: Uint8Array;
+  readonly media: MemoryMedia;
   readonly stride: number;
   admin: HostQueue;
 
@@ -180,9 +181,10 @@ export class Host {
     this.port = bus.devicePort({ name: "nvme0", highest });
     this.intr = new InterruptLine(this.sched, "nvme0");
     this.disk = new Uint8Array(mediaSize);
+    this.media = new MemoryMedia(this.disk);
     this.stride = config.doorbellStride ?? 0;
     const slot: HardwareSlot = { sched: this.sched, port: this.port, intr: this.intr };
-    this.hw = new NvmeHardware(slot, { media: new MemoryMedia(this.disk), ...config });
+    this.hw = new NvmeHardware(slot, { media: this.media, ...config });
     this.regs = new BusSpace({ name: "nvme0", base: 2 ** 40, size: 0x4000, handler: this.hw });
     this.admin = new HostQueue(this, 0, 16);
   }

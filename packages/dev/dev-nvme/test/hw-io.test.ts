@@ -193,13 +193,14 @@ describe("errors", () => {
       const q = host.pair();
       host.disk.fill(0xaa);
       const { bytesRead, bytesWritten } = host.port;
-      const read = q.do({ op: NvmOp.READ, prp1: Math.min(prp1, 2 ** 64 - 4096), cdw12: 7 });
+      const read = q.do({ op: NvmOp.READ, prp1, cdw12: 7 });
       expect(read).toMatchObject({ code: Status.DATA_TRANSFER, dnr: false });
       expect(host.port.faults).toMatchObject([{ direction: "write", reason: "beyond reach" }]);
       expect(host.bytes(4 * GiB, 4096)).toEqual(new Uint8Array(4096));
       const write = q.do({ op: NvmOp.WRITE, prp1, cdw12: 7 });
       expect(write.code).toBe(Status.DATA_TRANSFER);
-      expect(host.port.faults[1]).toMatchObject({ direction: "read", reason: "beyond reach" });
+      const address = Math.min(prp1, 2 ** 52); // more bits than that are not kept
+      expect(host.port.faults[1]).toMatchObject({ direction: "read", address });
       expect(host.disk[0]).toBe(0xaa);
       // Only queue entries have passed: two of each.
       expect(host.port.bytesRead - bytesRead).toBe(128);
@@ -273,6 +274,21 @@ describe("other commands", () => {
     expect(q.do({ op: NvmOp.READ, prp1: page(2), cdw10: 20 }).code).toBe(0);
     const sector = host.bytes(page(2), 512);
     expect([sector[99], sector[100], sector[511]]).toEqual([0xbb, 0, 0]);
+  });
+
+  test("flushes: the command, FUA, and every write while the cache is off", () => {
+    const host = Host.ready();
+    const q = host.pair();
+    const flushes = (f: object): number => {
+      const before = host.media.flushes;
+      expect(q.do({ op: NvmOp.WRITE, prp1: page(1), ...f }).code).toBe(0);
+      return host.media.flushes - before;
+    };
+    expect([flushes({}), flushes({ cdw12: 1 << 30 }), flushes({ op: NvmOp.FLUSH })]).toEqual([
+      0, 1, 1,
+    ]);
+    host.admin.do({ op: AdminOp.SET_FEATURES, cdw10: 6, cdw11: 0 });
+    expect([flushes({}), flushes({ op: NvmOp.WRITE_ZEROES })]).toEqual([1, 1]);
   });
 
   test("sectors of 4096 bytes", () => {

@@ -41,6 +41,25 @@ describe("rings", () => {
     expect(host.hw.stats.outstanding).toBe(0);
   });
 
+  test("fetching stops while completions wait, and goes on after them", () => {
+    const host = Host.ready();
+    const q = host.pair(1, 4);
+    const fetched = () => host.hw.stats.commands - host.hw.stats.adminCommands;
+    for (let round = 0; round < 3; round++) {
+      for (let i = 0; i < 3; i++) q.put({ op: NvmOp.READ, cid: round * 3 + i, prp1: page(i) });
+      q.ring();
+      host.sched.pump();
+    }
+    expect(fetched()).toBe(6);
+    const seen: number[] = [];
+    for (let round = 0; round < 3; round++) {
+      seen.push(...q.take().map((c) => c.cid));
+      host.sched.pump();
+    }
+    expect(seen).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
+    expect(fetched()).toBe(9);
+  });
+
   test("doorbell values that no queue can take change nothing", () => {
     const host = Host.ready();
     const q = host.pair(1, 4);

@@ -26,18 +26,18 @@ export interface DmaMemory {
 export interface DmaBackend {
   readonly name: string;
   /** Private state of a tag whose constraints are narrowed already. @throws {ErrnoError} ENOMEM: ALLOCNOW, too few pages. */
-  tagCreate(tag: DmaTag): unknown;
+  readonly tagCreate: (tag: DmaTag) => unknown;
   /** => the tag has no maps. */
-  tagDestroy(tag: DmaTag): void;
+  readonly tagDestroy: (tag: DmaTag) => void;
   /** Private state of a map; null when no load of it can ever bounce. @throws {ErrnoError} ENOMEM. */
-  mapCreate(tag: DmaTag, map: DmaMap): unknown;
+  readonly mapCreate: (tag: DmaTag, map: DmaMap) => unknown;
   /** @returns OK; EBUSY: it holds resources of a load. */
-  mapDestroy(tag: DmaTag, map: DmaMap): Errno;
+  readonly mapDestroy: (tag: DmaTag, map: DmaMap) => Errno;
   /** Memory of `tag.maxSize` bytes that obeys the tag. @returns null: ENOMEM. */
-  memAlloc(tag: DmaTag, flags: BusDma): DmaMemory | null;
-  memFree(tag: DmaTag, memory: DmaMemory): void;
+  readonly memAlloc: (tag: DmaTag, flags: BusDma) => DmaMemory | null;
+  readonly memFree: (tag: DmaTag, memory: DmaMemory) => void;
   /** Append a virtual range to `segs`. @returns OK; EFBIG; EINPROGRESS; ENOMEM (NOWAIT, or never possible). */
-  loadBuffer(
+  readonly loadBuffer: (
     tag: DmaTag,
     map: DmaMap,
     pmap: Pmap,
@@ -45,11 +45,18 @@ export interface DmaBackend {
     len: Bytes,
     flags: BusDma,
     segs: SegList,
-  ): Errno;
+  ) => Errno;
   /** Append a physical range. @returns as loadBuffer. */
-  loadPhys(tag: DmaTag, map: DmaMap, pa: PhysAddr, len: Bytes, flags: BusDma, segs: SegList): Errno;
+  readonly loadPhys: (
+    tag: DmaTag,
+    map: DmaMap,
+    pa: PhysAddr,
+    len: Bytes,
+    flags: BusDma,
+    segs: SegList,
+  ) => Errno;
   /** Append `len` bytes that begin `offset` bytes into the first of `ma`. @returns as loadBuffer. */
-  loadPages(
+  readonly loadPages: (
     tag: DmaTag,
     map: DmaMap,
     ma: readonly Frame[],
@@ -57,14 +64,14 @@ export interface DmaBackend {
     len: Bytes,
     flags: BusDma,
     segs: SegList,
-  ): Errno;
+  ) => Errno;
   /** The load has ended with `error`; last chance to change `segs` or to clean up. */
-  complete(tag: DmaTag, map: DmaMap, segs: SegList, error: Errno): void;
+  readonly complete: (tag: DmaTag, map: DmaMap, segs: SegList, error: Errno) => void;
   /** Copy bounced data and maintain caches. */
-  sync(tag: DmaTag, map: DmaMap, ops: Sync): void;
-  unload(tag: DmaTag, map: DmaMap): void;
+  readonly sync: (tag: DmaTag, map: DmaMap, ops: Sync) => void;
+  readonly unload: (tag: DmaTag, map: DmaMap) => void;
   /** Whether the range would be used as it is. @bsd #Y bus_dma_id_mapped */
-  isIdentity(tag: DmaTag, pa: PhysAddr, len: Bytes): boolean;
+  readonly isIdentity: (tag: DmaTag, pa: PhysAddr, len: Bytes) => boolean;
 }
 
 /** Make a backend's table: every slot, in one order. */

@@ -13,6 +13,8 @@ export interface DmaSemantics {
   readonly childrenKeepParent: boolean;
   /** The pool's pages for a tag are rounded up: a maxSize below a page is a page for ALLOCNOW too. */
   readonly poolCoversMaxSize: boolean;
+  /** A map that could not be made does not count among its zone's maps. */
+  readonly failedMapNotCounted: boolean;
   /** Every page of a physical range is held against the tag's window, not only its first address. */
   readonly testEveryPage: boolean;
   /** A load longer than the tag's maxSize is EINVAL, as bus_dma(9) promises. */
@@ -39,6 +41,7 @@ export const FIXED: DmaSemantics = Object.freeze({
   checkPowersOf2: true,
   childrenKeepParent: true,
   poolCoversMaxSize: true,
+  failedMapNotCounted: true,
   testEveryPage: true,
   checkMaxSize: true,
   inheritedBoundaryLowersSegment: true,
@@ -56,6 +59,7 @@ export const SEED: DmaSemantics = Object.freeze({
   checkPowersOf2: false,
   childrenKeepParent: false,
   poolCoversMaxSize: false,
+  failedMapNotCounted: false,
   testEveryPage: false,
   checkMaxSize: false,
   inheritedBoundaryLowersSegment: false,

@@ -1,11 +1,8 @@
 /**
  * Loads: who is told what, when, and under which lock.
  */
-import { Bio, BioFlag } from "@physio/carriers";
-import { Errno, PAGE_SIZE, Panic } from "@physio/kern";
-import { Mutex, Scheduler } from "@physio/sched";
-import { expect, test } from "vitest";
-import type { DmaMap, LockOp } from "../src/index.ts";
+
+import type { DmaMap, LockOp } from "@physio/busdma";
 import {
   BUS_DMA_LOCK,
   BUS_DMA_UNLOCK,
@@ -16,7 +13,11 @@ import {
   FIXED,
   SEED,
   Sync,
-} from "../src/index.ts";
+} from "@physio/busdma";
+import { Bio, BioFlag } from "@physio/carriers";
+import { Errno, PAGE_SIZE, Panic } from "@physio/kern";
+import { Mutex, Scheduler } from "@physio/sched";
+import { expect, test } from "vitest";
 import { PlainMachine, Told } from "./machine.ts";
 
 function setUp(semantics = FIXED) {

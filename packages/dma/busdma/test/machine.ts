@@ -2,15 +2,16 @@
  * A machine without bouncing for the tests of the machine-independent layer: a backend that turns
  * addresses into segments as they are and answers whatever the test scripts.
  */
+
+import type { DmaContext, DmaMap, DmaSemantics, DmaTag, SegList } from "@physio/busdma";
+import { FIXED } from "@physio/busdma";
+import type { DmaBackend } from "@physio/busdma/impl";
+import { addRange, defineBackend } from "@physio/busdma/impl";
 import type { Bytes, Errno, Frame } from "@physio/kern";
 import { Errno as E, PAGE_SIZE, pageOffset } from "@physio/kern";
 import { PhysMem } from "@physio/physmem";
 import { Kmem } from "@physio/pmap";
 import { Trace } from "@physio/trace";
-import type { DmaBackend } from "../src/impl.ts";
-import { addRange, defineBackend } from "../src/impl.ts";
-import type { DmaContext, DmaMap, DmaSemantics, DmaTag, SegList } from "../src/index.ts";
-import { FIXED } from "../src/index.ts";
 
 export class PlainMachine {
   readonly mem: PhysMem;

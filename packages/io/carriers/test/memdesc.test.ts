@@ -1,11 +1,12 @@
 /**
  * memdesc and bio: every kind of carrier gives its ranges in order, and an error ends the walk.
  */
+
+import type { Memdesc, MemSink } from "@physio/carriers";
+import { Bio, BioFlag, biodone, memdescLength, walkMemdesc } from "@physio/carriers";
 import { Errno, Panic } from "@physio/kern";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { Memdesc, MemSink } from "../src/index.ts";
-import { Bio, BioFlag, biodone, memdescLength, walkMemdesc } from "../src/index.ts";
 
 /** Writes down what it is given; the call number `stopAt` answers EFBIG. */
 class Recorder implements MemSink {

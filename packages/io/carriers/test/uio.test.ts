@@ -1,13 +1,14 @@
 /**
  * uiomove: both directions, over several ranges, up to a hole, and never more than resid.
  */
+
+import type { Iovec } from "@physio/carriers";
+import { Uio, UioRw, uiomove } from "@physio/carriers";
 import { Errno, PAGE_SIZE, Panic } from "@physio/kern";
 import { PhysMem } from "@physio/physmem";
 import { copyinAll, copyoutAll, Pmap, PmapSpace, Prot } from "@physio/pmap";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { Iovec } from "../src/index.ts";
-import { Uio, UioRw, uiomove } from "../src/index.ts";
 
 const BASE = 0x10_0000;
 const PAGES = 4;
@@ -41,7 +42,7 @@ const cases: {
 }[] = [
   { name: "one range, all of it", iov: [[0, 100]], ask: 100, moved: 100, index: 0 },
   { name: "less than the range", iov: [[0, 100]], ask: 30, moved: 30, index: 0 },
-  { name: "more than there is", iov: [[0, 100]], ask: 300, moved: 100, index: 1 },
+  { name: "more than there is", iov: [[0, 100]], ask: 300, moved: 100, index: 0 },
   {
     name: "several ranges, across pages",
     iov: [

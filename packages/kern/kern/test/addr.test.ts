@@ -2,8 +2,7 @@
  * Address arithmetic: a table to check by hand, then every operation against whole numbers without
  * limit, for addresses up to 2^52 − 1 and all powers of 2 as alignment.
  */
-import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+
 import {
   alignDown,
   alignUp,
@@ -25,7 +24,9 @@ import {
   TiB,
   truncPage,
   withinBoundary,
-} from "../src/index.ts";
+} from "@physio/kern";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
 
 const SEED = process.env.PHYSIO_SEED === undefined ? {} : { seed: Number(process.env.PHYSIO_SEED) };
 const ALIGNMENTS = Array.from({ length: 53 }, (_, log) => 2 ** log);

@@ -1,7 +1,8 @@
 /** Flag families and their printer: a table, then every set of flags read back from its own text. */
+
+import { bitset, formatBits } from "@physio/kern";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { bitset, formatBits } from "../src/index.ts";
 
 const SEED = process.env.PHYSIO_SEED === undefined ? {} : { seed: Number(process.env.PHYSIO_SEED) };
 

@@ -1,6 +1,7 @@
 /** Errno numbers, the exception that carries one, and panics. */
+
+import { check, Errno, ErrnoError, errnoName, kassert, Panic, panic } from "@physio/kern";
 import { describe, expect, test } from "vitest";
-import { check, Errno, ErrnoError, errnoName, kassert, Panic, panic } from "../src/index.ts";
 
 /** What `action` throws. */
 function thrown(action: () => void): unknown {

@@ -2,10 +2,11 @@
  * Tail queues: random operations against arrays, with every link checked, and the misuse that they
  * can see.
  */
+
+import type { StailqEntry, TailqEntry } from "@physio/kern";
+import { Panic, Stailq, Tailq } from "@physio/kern";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { StailqEntry, TailqEntry } from "../src/index.ts";
-import { Panic, Stailq, Tailq } from "../src/index.ts";
 
 const SEED = process.env.PHYSIO_SEED === undefined ? {} : { seed: Number(process.env.PHYSIO_SEED) };
 

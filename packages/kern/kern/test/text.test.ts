@@ -2,9 +2,10 @@
  * Names as text: bytes that are not UTF-8 by hand, no byte lost for random names, and agreement with
  * the host's TextDecoder and TextEncoder wherever those are defined.
  */
+
+import { decodeName, encodeName } from "@physio/kern";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decodeName, encodeName } from "../src/index.ts";
 
 const SEED = process.env.PHYSIO_SEED === undefined ? {} : { seed: Number(process.env.PHYSIO_SEED) };
 

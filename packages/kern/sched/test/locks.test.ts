@@ -1,8 +1,8 @@
 /** Mutexes as assertions and reader/writer locks: who gets in, in which order, and what panics. */
 import { Errno, Panic } from "@physio/kern";
+import type { RwMode, Sleeps } from "@physio/sched";
+import { Mutex, RW_READER, RW_WRITER, RwLock, Scheduler } from "@physio/sched";
 import { describe, expect, test } from "vitest";
-import type { RwMode, Sleeps } from "../src/index.ts";
-import { Mutex, RW_READER, RW_WRITER, RwLock, Scheduler } from "../src/index.ts";
 
 /** Run `action` as a thread of its own, to its end. */
 function inThread<T>(sched: Scheduler, action: () => T, name = "main"): T {

@@ -3,10 +3,10 @@
  * a lock.
  */
 import { Errno } from "@physio/kern";
+import type { RandomSource, Sleeps } from "@physio/sched";
+import { Mutex, RW_READER, RW_WRITER, RwLock, Scheduler } from "@physio/sched";
 import { Ktr, Trace } from "@physio/trace";
 import { describe, expect, test } from "vitest";
-import type { RandomSource, Sleeps } from "../src/index.ts";
-import { Mutex, RW_READER, RW_WRITER, RwLock, Scheduler } from "../src/index.ts";
 
 const FIRST = Number(process.env.PHYSIO_SEED ?? 1);
 

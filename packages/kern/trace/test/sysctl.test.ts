@@ -1,8 +1,8 @@
 /** The sysctl tree: leaves are read when asked for, listed in order, and found by whole names only. */
 import { ErrnoError, Panic } from "@physio/kern";
+import { SysctlTree } from "@physio/trace";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { SysctlTree } from "../src/index.ts";
 
 const SEED = process.env.PHYSIO_SEED === undefined ? {} : { seed: Number(process.env.PHYSIO_SEED) };
 

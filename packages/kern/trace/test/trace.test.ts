@@ -3,9 +3,9 @@
  * apart and says of equal ones that they are equal.
  */
 import { Panic } from "@physio/kern";
+import { Ktr, Trace, TraceEvent, traceEvent } from "@physio/trace";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Ktr, Trace, TraceEvent, traceEvent } from "../src/index.ts";
 
 const SEED = process.env.PHYSIO_SEED === undefined ? {} : { seed: Number(process.env.PHYSIO_SEED) };
 

@@ -3,10 +3,10 @@
  * knows which are used. At the bottom, above 2^32 and up to 2^52 − 1.
  */
 import { Errno, ErrnoError, MAXADDR, Panic } from "@physio/kern";
+import type { Constraints } from "@physio/vmem";
+import { Arena } from "@physio/vmem";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Constraints } from "../src/index.ts";
-import { Arena } from "../src/index.ts";
 
 const SEED = process.env.PHYSIO_SEED === undefined ? {} : { seed: Number(process.env.PHYSIO_SEED) };
 

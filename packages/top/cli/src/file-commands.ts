@@ -137,10 +137,14 @@ function* onFile(
 }
 
 /** Run one of the commands on IMAGE:/path. @returns the exit code. @throws {ErrnoError} with the operand in front. */
-export function fileCommand(command: Command, text: string, options: CommonOptions): number {
+export async function fileCommand(
+  command: Command,
+  text: string,
+  options: CommonOptions,
+): Promise<number> {
   const { image, path } = parseOperand(text);
   const session = new Session(options);
-  const mount = session.mountImage(image);
+  const mount = await session.mountImage(image);
   let records: FileRecord[] = [];
   try {
     const root = session.run(mount.root());

@@ -2,4 +2,4 @@
 /** Entry of the `physio` command. */
 import { runCli } from "./program.ts";
 
-process.exitCode = runCli(process.argv.slice(2));
+process.exitCode = await runCli(process.argv.slice(2));

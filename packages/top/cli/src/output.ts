@@ -11,7 +11,8 @@ import pc from "picocolors";
 /** The reader of stdout has gone; the command ends quietly. */
 export class BrokenPipe extends Error {}
 
-const nap = new Int32Array(new SharedArrayBuffer(4)); // scratch: only ever waited on, never written
+// scratch: only ever waited on, never written
+const nap = new Int32Array(new SharedArrayBuffer(4));
 
 function writeAll(fd: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length; ) {

@@ -63,18 +63,18 @@ function build(done: (code: number) => void): Command {
         "fixtures/ext2 of the checkout",
       ),
     )
-    .action((options: CommonOptions & { fixtures: string }) => {
+    .action(async (options: CommonOptions & { fixtures: string }) => {
       const folder = options.fixtures.includes(" of the checkout")
         ? here("../../../../fixtures/ext2").pathname
         : options.fixtures;
-      done(verifyAll(demoSubjects(folder), options));
+      done(await verifyAll(demoSubjects(folder), options));
     });
 
   withCommon(program.command("verify <image>"), "pc-32bit-dma")
     .description("read a whole image (raw or gzip) and compare it with a manifest")
     .requiredOption("--manifest <file>", "JSON that an independent reader made")
-    .action((image: string, options: CommonOptions & { manifest: string }) => {
-      done(verifyAll([{ image, manifest: options.manifest }], options));
+    .action(async (image: string, options: CommonOptions & { manifest: string }) => {
+      done(await verifyAll([{ image, manifest: options.manifest }], options));
     });
 
   for (const [name, text] of [
@@ -84,20 +84,20 @@ function build(done: (code: number) => void): Command {
   ] as const) {
     withCommon(program.command(`${name} <image:/path>`), "pc-32bit-dma")
       .description(`${text} of an image (raw or gzip)`)
-      .action((operand: string, options: CommonOptions) =>
-        done(fileCommand(name, operand, options)),
+      .action(async (operand: string, options: CommonOptions) =>
+        done(await fileCommand(name, operand, options)),
       );
   }
   return program;
 }
 
 /** Run the command line `args`. @returns the exit code. */
-export function runCli(args: readonly string[]): number {
+export async function runCli(args: readonly string[]): Promise<number> {
   let code = 0;
   try {
-    build((result) => {
+    await build((result) => {
       code = result;
-    }).parse([...args], { from: "user" });
+    }).parseAsync([...args], { from: "user" });
     return code;
   } catch (error) {
     if (error instanceof BrokenPipe) return 1;

@@ -44,9 +44,9 @@ export class Session {
   }
 
   /** Attach an image as a disk and mount it. @throws {ErrnoError} with the image's path in front. */
-  mountImage(path: string): Mount {
+  async mountImage(path: string): Promise<Mount> {
     try {
-      const media = openImage(path);
+      const media = await openImage(path);
       this.#media.push(media);
       const name = `nvme${this.machine.nvme.length}`;
       return this.machine.runSync(mountMedia(this.machine, name, media));

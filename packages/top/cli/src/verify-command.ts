@@ -62,9 +62,9 @@ export function readManifest(path: string): Manifest {
 }
 
 /** Verify one image on a machine that runs already. */
-function verifyOne(session: Session, subject: Subject): ImageResult {
+async function verifyOne(session: Session, subject: Subject): Promise<ImageResult> {
   const manifest = readManifest(subject.manifest);
-  const mount = session.mountImage(subject.image);
+  const mount = await session.mountImage(subject.image);
   const bar = progressBar(manifest.entries.length, session.options.json === true);
   try {
     const body = verifyImage(session.machine, mount, manifest, {
@@ -82,10 +82,14 @@ function verifyOne(session: Session, subject: Subject): ImageResult {
 }
 
 /** Verify all subjects on one machine, print the report. @returns the exit code. */
-export function verifyAll(subjects: readonly Subject[], options: CommonOptions): number {
+export async function verifyAll(
+  subjects: readonly Subject[],
+  options: CommonOptions,
+): Promise<number> {
   const session = new Session(options);
   const begin = performance.now();
-  const images = subjects.map((subject) => verifyOne(session, subject));
+  const images: ImageResult[] = [];
+  for (const subject of subjects) images.push(await verifyOne(session, subject));
   session.finish();
   const seconds = (performance.now() - begin) / 1000;
   const io = ioStatistics(session.machine);

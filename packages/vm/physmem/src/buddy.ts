@@ -118,6 +118,15 @@ export class FrameAllocator {
     }
   }
 
+  /** Panic if a free block begins in [`frame`, `frame + count`); freeRange sees those that hold one of its blocks. */
+  checkNoneFree(frame: Frame, count: number): void {
+    for (let f = frame; f < frame + count; f++) {
+      const section = this.sections[f >> SECTION_SHIFT];
+      if (section !== null && section.order[f & ROW_MASK] !== NOT_FREE)
+        panic(`physmem: frame ${f} is freed twice`);
+    }
+  }
+
   /** Highest reach whose lists may hold addresses up to `high`. */
   reachOf(high: number): number {
     for (let r = 0; r < REACHES - 1; r++) if (high <= REACH_LIMIT[r]) return r;

@@ -5,7 +5,14 @@
  * sections. What is left of the blocks goes back to the free lists. Follows vm_phys_alloc_contig.
  */
 import type { Bytes, Frame, PhysAddr } from "@physio/kern";
-import { alignUp, NO_FRAME, PAGE_SIZE, withinBoundary } from "@physio/kern";
+import {
+  alignUp,
+  MAXADDR_24BIT,
+  MAXADDR_32BIT,
+  NO_FRAME,
+  PAGE_SIZE,
+  withinBoundary,
+} from "@physio/kern";
 import type { Bank } from "./bank.ts";
 import type { FrameAllocator } from "./buddy.ts";
 import { MAX_ORDER } from "./buddy.ts";
@@ -35,7 +42,7 @@ const bankOf = (frames: FrameAllocator, frame: Frame): Bank =>
 
 /** @returns the first of `count` frames in a row that obey `limits`, or NO_FRAME. */
 export function allocContig(frames: FrameAllocator, count: number, limits: ContigLimits): Frame {
-  if (count > SECTION_FRAMES) return allocSections(frames, count, limits);
+  if (count > SECTION_FRAMES) return allocHighest(frames, count, limits);
   const least = count === 1 ? 0 : 32 - Math.clz32(count - 1);
   for (let reach = frames.reachOf(limits.high); reach >= 0; reach--) {
     for (let order = least; order <= MAX_ORDER; order++) {
@@ -66,6 +73,16 @@ function searchList(
     return frame;
   }
   return NO_FRAME;
+}
+
+/** Whole sections, from the highest reach that has such a run. */
+function allocHighest(frames: FrameAllocator, count: number, limits: ContigLimits): Frame {
+  for (const floor of [MAXADDR_32BIT + 1, MAXADDR_24BIT + 1]) {
+    if (floor <= limits.low || floor > limits.high) continue;
+    const at = allocSections(frames, count, { ...limits, low: floor });
+    if (at !== NO_FRAME) return at;
+  }
+  return allocSections(frames, count, limits);
 }
 
 function allocSections(frames: FrameAllocator, count: number, limits: ContigLimits): Frame {

@@ -127,6 +127,7 @@ export class PhysMem {
     if (bank === undefined || !(count > 0 && frame + count <= bank.endFrame)) {
       panic(`physmem: free of ${count} frames at ${frame}`);
     }
+    if (count > 1) this.#frames.checkNoneFree(frame, count);
     this.#frames.freeRange(frame, count);
   }
 
@@ -183,7 +184,7 @@ export class PhysMem {
     return Errno.OK;
   }
 
-  /** Copy RAM to RAM; the ranges do not overlap. @returns OK; EFAULT: nothing was copied. */
+  /** Copy RAM to RAM; the ranges do not overlap. RAM that was never written stays untouched. @returns OK; EFAULT: nothing was copied. */
   copy(to: PhysAddr, from: PhysAddr, length: Bytes): Errno {
     if (!this.isRam(to, length) || !this.isRam(from, length)) return Errno.EFAULT;
     for (let done = 0; done < length; ) {
@@ -192,11 +193,12 @@ export class PhysMem {
       const sourceAt = this.#offsetOf(source, from + done);
       const targetAt = this.#offsetOf(target, to + done);
       const run = Math.min(length - done, SECTION_BYTES - sourceAt, SECTION_BYTES - targetAt);
-      const bytes = this.bytes(source);
-      const into = this.bytes(target);
+      const bytes = this.#frames.sections[source >> SECTION_SHIFT]?.bytes ?? null;
       // Inside one buffer copyWithin makes no view; subarray costs 96 bytes of garbage.
-      if (bytes === into) into.copyWithin(targetAt, sourceAt, sourceAt + run);
-      else into.set(bytes.subarray(sourceAt, sourceAt + run), targetAt);
+      if (bytes === null)
+        this.#frames.sections[target >> SECTION_SHIFT]?.bytes?.fill(0, targetAt, targetAt + run);
+      else if (bytes === this.bytes(target)) bytes.copyWithin(targetAt, sourceAt, sourceAt + run);
+      else this.bytes(target).set(bytes.subarray(sourceAt, sourceAt + run), targetAt);
       done += run;
     }
     return Errno.OK;

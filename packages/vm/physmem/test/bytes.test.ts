@@ -1,8 +1,8 @@
 /** The bytes of RAM: against one plain array, across section borders; what is untouched; what is no RAM. */
 import { Errno, MiB, PAGE_SIZE } from "@physio/kern";
+import { PhysMem } from "@physio/physmem";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { PhysMem } from "../src/index.ts";
 
 const SEED = process.env.PHYSIO_SEED === undefined ? {} : { seed: Number(process.env.PHYSIO_SEED) };
 const SECTION = 4 * MiB;

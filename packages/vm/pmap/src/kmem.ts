@@ -49,7 +49,8 @@ export class Kmem {
   /** Zeroed, wired memory of at least `size` bytes. @throws {ErrnoError} ENOMEM. @bsd #P[no small sizes, no wait] kmem_malloc */
   alloc(size: Bytes): VirtAddr {
     const length = roundPage(size);
-    const va = this.#allocVa(length);
+    const va = this.arena.alloc(length);
+    if (va < 0) throw new ErrnoError(Errno.ENOMEM, `kmem: no kernel addresses for ${length} bytes`);
     for (let at = 0; at < length; at += PAGE_SIZE) {
       const frame = this.mem.allocFrame();
       if (frame === NO_FRAME) {
@@ -65,13 +66,18 @@ export class Kmem {
   /**
    * Zeroed, wired memory in frames that lie in a row under `limits`.
    * @returns its virtual address, or −1 when no such frames are free.
+   * @throws {ErrnoError} EINVAL: see PhysMem.allocContig; ENOMEM: no kernel addresses.
    * @bsd #Y contigmalloc(9), kmem_alloc_contig
    */
   allocContig(size: Bytes, limits: Partial<ContigLimits>): VirtAddr {
     const length = roundPage(size);
     const first = this.mem.allocContig(length / PAGE_SIZE, limits);
     if (first === NO_FRAME) return -1;
-    const va = this.#allocVa(length);
+    const va = this.arena.alloc(length);
+    if (va < 0) {
+      this.mem.freeFrame(first, length / PAGE_SIZE);
+      throw new ErrnoError(Errno.ENOMEM, `kmem: no kernel addresses for ${length} bytes`);
+    }
     for (let i = 0; i < length / PAGE_SIZE; i++) this.#wire(va + i * PAGE_SIZE, first + i);
     return va;
   }
@@ -96,12 +102,6 @@ export class Kmem {
     if (copyinAll(this.space, va, to) !== Errno.OK) {
       throw new ErrnoError(Errno.EFAULT, `kmem: read of ${to.length} bytes at ${hex(va)}`);
     }
-  }
-
-  #allocVa(length: Bytes): VirtAddr {
-    const va = this.arena.alloc(length);
-    if (va < 0) throw new ErrnoError(Errno.ENOMEM, `kmem: no kernel addresses for ${length} bytes`);
-    return va;
   }
 
   #wire(va: VirtAddr, frame: Frame): void {

@@ -76,6 +76,6 @@ export class RadixTable implements PageTable {
   #leaf(page: number): Leaf | null {
     const number = Math.floor(page / LEAF);
     const middle = this.#top[(number / MIDDLE) | 0];
-    return middle ? middle[number % MIDDLE] : null;
+    return middle?.[number % MIDDLE] ?? null; // a negative page is in no leaf
   }
 }

@@ -34,7 +34,9 @@ export interface Tools {
   readonly newHasher: () => Hasher;
 }
 
-const same = (name: string, wanted: unknown, got: unknown): Mismatch[] =>
+type Value = string | number | undefined;
+
+const same = (name: string, wanted: Value, got: Value): Mismatch[] =>
   wanted === undefined || wanted === got
     ? []
     : [{ reason: `${name} is ${got}, manifest says ${wanted}` }];

@@ -1,0 +1,72 @@
+// Everything that must hold before a change lands, one after the other, with a count at the end.
+//
+//   npm run ci        (through tools/run.mjs, which brings the tools)
+//
+// A step that fails does not stop the others. The last line is `N passed, N failed`: tests from the
+// test runner's own report, and one for each other step.
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const report = join(root, "reports", "tests.json");
+const bin = (name) => join(root, "node_modules", ".bin", name);
+
+function run(name, cmd, args, { capture = false, env = {} } = {}) {
+  const begin = performance.now();
+  console.log(`\n== ${name}: ${[cmd.replace(root, ""), ...args].join(" ")}`);
+  const done = spawnSync(cmd, args, {
+    cwd: root,
+    env: { ...process.env, ...env },
+    stdio: ["ignore", capture ? "pipe" : "inherit", "inherit"],
+    encoding: "utf8",
+    maxBuffer: 1 << 26,
+  });
+  const ok = done.status === 0;
+  console.log(`== ${name}: ${ok ? "ok" : "FAILED"} in ${((performance.now() - begin) / 1000).toFixed(1)} s`);
+  return { ok, stdout: done.stdout ?? "" };
+}
+
+/** Tests that passed and failed, from the runner's report; a run without a report is one failure. */
+function countTests(ok) {
+  try {
+    const { numPassedTests, numFailedTests } = JSON.parse(readFileSync(report, "utf8"));
+    return { passed: numPassedTests, failed: numFailedTests + (ok || numFailedTests > 0 ? 0 : 1) };
+  } catch {
+    return { passed: 0, failed: 1 };
+  }
+}
+
+/** The demo twice: it must verify everything and leave the same trace. */
+function demoTwice() {
+  const [a, b] = [1, 2].map((n) =>
+    run(`demo ${n}`, "npm", ["run", "-s", "demo", "--", "--json"], { capture: true }),
+  );
+  if (!a.ok || !b.ok) return false;
+  const [first, second] = [a, b].map((d) => JSON.parse(d.stdout));
+  const same = first.ok && second.ok && first.traceHash === second.traceHash;
+  console.log(`== demo: ${first.images.map((i) => `${i.image} ${i.files} files`).join(", ")}`);
+  console.log(`== demo: trace ${first.traceHash} and ${second.traceHash}, ${(first.processMemory / 2 ** 20).toFixed(0)} MiB`);
+  return same;
+}
+
+rmSync(report, { force: true });
+mkdirSync(join(root, "reports"), { recursive: true });
+let passed = 0;
+let failed = 0;
+const count = (ok) => (ok ? passed++ : failed++);
+
+count(run("format and lint", bin("biome"), ["ci", "--error-on-warnings", "."]).ok);
+count(run("lint with types", bin("oxlint"), ["--type-aware", "packages", "tools"]).ok);
+count(run("tidy", "npm", ["run", "-s", "tidy"]).ok);
+count(run("unused code", bin("knip"), []).ok);
+const tests = run("npm test", "npm", ["test", "--", "--force"], { env: { PHYSIO_REPORT: report } });
+const counted = countTests(tests.ok);
+passed += counted.passed;
+failed += counted.failed;
+count(run("demo on a terminal", "npm", ["run", "-s", "demo"]).ok);
+count(demoTwice());
+
+console.log(`\n${passed} passed, ${failed} failed`);
+process.exit(failed === 0 ? 0 : 1);
