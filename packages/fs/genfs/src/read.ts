@@ -43,7 +43,11 @@ export function* genfsRead(vp: Vnode, uio: Uio, noReuse: boolean): Sleeps<Errno>
     request.count = Math.ceil((windowEnd - request.offset) / PAGE_SIZE);
     request.flags = Pgo.SYNCIO | Pgo.NOBLOCKALLOC;
     let error = getpagesNow(vp, request);
-    if (error === E.EBUSY) error = yield* getpages(vp, request);
+    if (error === E.EBUSY) {
+      // The first page is missing, but its neighbours may have been handed over busy.
+      releaseFound(vp, request);
+      error = yield* getpages(vp, request);
+    }
     if (error !== E.OK) return error;
     const sequential = offset === node.nextRead;
     error = copyOut(vp, request, uio, Math.min(windowEnd, vp.size) - offset);
@@ -69,6 +73,14 @@ function copyOut(vp: Vnode, request: PageRequest, uio: Uio, most: Bytes): Errno 
     left -= run;
   }
   return E.OK;
+}
+
+function releaseFound(vp: Vnode, request: PageRequest): void {
+  const { pages } = vp.mount.context;
+  for (let i = 0; i < request.count; i++) {
+    if (request.pages[i] >= 0) pages.unbusy(request.pages[i]);
+    request.pages[i] = NO_FRAME;
+  }
 }
 
 function giveBack(vp: Vnode, request: PageRequest, noReuse: boolean): void {

@@ -75,7 +75,9 @@ export class Mount {
   enter(vp: Vnode): void {
     if (this.#vnodes.has(vp.ino)) panic(`mount: inode ${vp.ino} has a vnode already`);
     this.#vnodes.set(vp.ino, vp);
-    while (this.#idle.length > IDLE_VNODES) this.#reclaim(this.#idle.first!);
+    for (let excess = this.#idle.length - IDLE_VNODES; excess > 0; excess--) {
+      this.#reclaim(this.#idle.first!);
+    }
   }
 
   /** One more user. @bsd #Y vref(9) */
@@ -91,12 +93,15 @@ export class Mount {
     if (vp.useCount === 0) this.#idle.insertTail(vp);
   }
 
-  /** End the mount. @throws {ErrnoError} EBUSY: a vnode is in use; its inode is named. @bsd #P[read-only] VFS_UNMOUNT */
-  unmount(): void {
+  /** End the mount, asleep until read-ahead has ended. @throws {ErrnoError} EBUSY: a vnode is in use; its inode is named. @bsd #P[read-only] VFS_UNMOUNT */
+  *unmount(): Sleeps<void> {
     for (const vp of this.#vnodes.values()) {
       if (vp.useCount > 0) throw new ErrnoError(Errno.EBUSY, `unmount: inode ${vp.ino} is in use`);
     }
-    while (this.#idle.first !== null) this.#reclaim(this.#idle.first);
+    for (let vp = this.#idle.first; vp !== null; vp = this.#idle.first) {
+      yield* this.context.pages.drain(vp.object);
+      this.#reclaim(vp);
+    }
     this.context.cache.invalidate(this.disk);
   }
 

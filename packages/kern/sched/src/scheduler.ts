@@ -102,6 +102,7 @@ export class Scheduler {
   ): Sleeps<Errno> {
     const thread = this.current;
     if (thread === null) panic(`sleep on "${message}" outside of a thread`);
+    if (!(timeout >= 0)) panic(`sleep on "${message}" for ${timeout} ns`);
     if (mutex !== null) mutex.exit();
     thread.state = ThreadState.ASLEEP;
     thread.channel = channel;
@@ -281,8 +282,10 @@ export class Scheduler {
     this.#trace?.record(SWITCH, thread.id);
     try {
       const { done, value } = thread.body.next();
-      if (done === true) this.#end(thread, value, undefined, false);
-      else if (thread.state === ThreadState.RUNNING)
+      if (done === true) {
+        if (thread.mutexesHeld > 0) panic(`"${thread.name}" ends with a mutex held`);
+        this.#end(thread, value, undefined, false);
+      } else if (thread.state === ThreadState.RUNNING)
         panic(`"${thread.name}" yields without a sleep`);
       else if (thread.mutexesHeld > 0) panic(`"${thread.name}" sleeps with a mutex held`);
     } catch (error) {

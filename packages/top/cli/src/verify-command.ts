@@ -72,7 +72,7 @@ async function verifyOne(session: Session, subject: Subject): Promise<ImageResul
       progress: (done, path) => bar.update(done, path),
     });
     const report = session.run(body);
-    mount.unmount();
+    session.run(mount.unmount());
     return { image: basename(subject.image), ...report };
   } catch (error) {
     throw about(subject.image, error);

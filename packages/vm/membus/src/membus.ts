@@ -6,7 +6,7 @@
  * here.
  */
 import type { BusAddr, Nanoseconds, PhysAddr } from "@physio/kern";
-import { Errno, ErrnoError, hex } from "@physio/kern";
+import { Errno, ErrnoError, hex, isWhole, MAXADDR } from "@physio/kern";
 import type { PhysMem } from "@physio/physmem";
 import type { Trace } from "@physio/trace";
 import type { DevicePortConfig } from "./device-port.ts";
@@ -49,9 +49,15 @@ export class Membus {
     return address as number;
   }
 
-  /** Put a device's registers at physical addresses. @throws {ErrnoError} EEXIST: RAM or another window is there. */
+  /** Put a device's registers at physical addresses. @throws {ErrnoError} EINVAL: not a range of addresses; EEXIST: RAM or another window is there. */
   mapWindow(window: MmioWindow): BusSpace {
     const end = window.base + window.size;
+    if (!isWhole(window.base) || !isWhole(window.size) || window.size === 0 || end - 1 > MAXADDR) {
+      throw new ErrnoError(
+        Errno.EINVAL,
+        `membus: window ${window.name} at ${window.base}+${window.size}`,
+      );
+    }
     const clash = this.#windows.some((w) => window.base < w.base + w.size && w.base < end);
     const overRam = this.mem.banks.some((b) => window.base < b.end && b.base < end);
     if (clash || overRam) {

@@ -60,7 +60,9 @@ export class BusSpace {
 
   /** Accesses before it are seen before those after it. @bsd #Y bus_space_barrier */
   barrier(offset: Bytes, length: Bytes, _flags: number): void {
-    this.#check(offset, length);
+    if (!(offset >= 0 && length >= 0 && offset + length <= this.window.size)) {
+      panic(`bus_space ${this.window.name}: barrier at ${hex(offset)}+${length}`);
+    }
   }
 
   #check(offset: Bytes, size: number): void {

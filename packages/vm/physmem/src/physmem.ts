@@ -159,6 +159,9 @@ export class PhysMem {
   /** Copy RAM out. @returns OK; EFAULT: not all of it is RAM, nothing was copied. */
   read(pa: PhysAddr, to: Uint8Array, at = 0, length: Bytes = to.length - at): Errno {
     if (!this.isRam(pa, length)) return Errno.EFAULT;
+    if (!(at + length <= to.length)) {
+      panic(`physmem: read of ${length} bytes into ${to.length - at}`);
+    }
     for (let done = 0; done < length; ) {
       const frame = this.frameOf(pa + done);
       const from = this.#offsetOf(frame, pa + done);

@@ -1,8 +1,8 @@
 /**
  * Kernel memory: virtual ranges of the kernel map with frames behind them.
  *
- * `alloc` maps scattered frames, `allocContig` frames in a row under the constraints of a device,
- * `map` gives a virtual range to frames that somebody else owns. Follows kmem(9), kva_alloc(9) and
+ * `alloc` maps scattered frames, `allocContig` frames in a row under the constraints of a device.
+ * Follows kmem(9), kva_alloc(9) and
  * contigmalloc(9).
  *
  * Invariant: every page of a range from `alloc` or `allocContig` has its own wired frame; `free`
@@ -24,7 +24,7 @@ import {
 import type { ContigLimits, PhysMem } from "@physio/physmem";
 import { Arena } from "@physio/vmem";
 import { copyinAll, copyoutAll, PmapSpace } from "./address-space.ts";
-import { Pmap } from "./pmap.ts";
+import { clearBits, Pmap } from "./pmap.ts";
 import { Prot } from "./prot.ts";
 
 /** Where the kernel's virtual addresses begin, and how many there are. */
@@ -86,8 +86,8 @@ export class Kmem {
   free(va: VirtAddr, size: Bytes): void {
     const length = roundPage(size);
     if (alignDown(va, PAGE_SIZE) !== va) panic(`kmem: free of ${hex(va)}`);
+    this.arena.free(va, length); // panics before anything is undone when the size is wrong
     this.#unmap(va, length);
-    this.arena.free(va, length);
   }
 
   /** Copy bytes into kernel memory. @throws {ErrnoError} EFAULT: not mapped. */
@@ -106,6 +106,7 @@ export class Kmem {
 
   #wire(va: VirtAddr, frame: Frame): void {
     this.mem.zero(this.mem.addrOf(frame), PAGE_SIZE);
+    clearBits(this.mem, frame);
     this.pmap.enter(va, frame, Prot.READ | Prot.WRITE);
   }
 

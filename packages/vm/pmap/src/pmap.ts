@@ -89,6 +89,11 @@ export class Pmap {
   }
 }
 
+/** Forget both bits: the frame has a new owner. */
+export function clearBits(mem: PhysMem, frame: Frame): void {
+  mem.section(frame).pmapBits[frame & ROW_MASK] = 0;
+}
+
 /** Forget that `frame` was written. @returns whether it had been. @bsd #Y pmap_clear_modify */
 export function clearModify(mem: PhysMem, frame: Frame): boolean {
   const { pmapBits } = mem.section(frame);

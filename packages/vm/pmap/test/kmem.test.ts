@@ -77,7 +77,7 @@ describe("alloc and free", () => {
     const { kmem } = bench();
     const va = kmem.alloc(2 * PAGE_SIZE);
     expect(() => kmem.free(va + 8, 2 * PAGE_SIZE)).toThrow(Panic);
-    expect(() => kmem.free(va + 4 * PAGE_SIZE, PAGE_SIZE)).toThrow("is not mapped");
+    expect(() => kmem.free(va + 4 * PAGE_SIZE, PAGE_SIZE)).toThrow("is not allocated");
     kmem.free(va, 2 * PAGE_SIZE);
     expect(() => kmem.free(va, 2 * PAGE_SIZE)).toThrow(Panic);
     const other = bench();

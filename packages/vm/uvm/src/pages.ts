@@ -236,6 +236,14 @@ export class UvmPages {
     return object.pageCount;
   }
 
+  /** Free every page of `object`, asleep while I/O still fills some. => nobody asks for new ones. */
+  *drain(object: UvmObject): Sleeps<void> {
+    while (this.flush(object) > 0) {
+      const busy = object.indexes().next();
+      if (busy.done !== true) yield* this.#waitFor(object, busy.value);
+    }
+  }
+
   /** Walk everything and panic on a broken invariant. */
   check(): void {
     let pages = 0;
