@@ -9,7 +9,7 @@
 import type { DmaMap, DmaTag, SegList } from "@physio/busdma";
 import { BusDma, Sync } from "@physio/busdma";
 import type { DmaBackend, DmaMemory } from "@physio/busdma/impl";
-import { addRange, defineBackend } from "@physio/busdma/impl";
+import { addRange, defineBackend, loadDirect } from "@physio/busdma/impl";
 import type { BouncePool, BounceZone } from "@physio/busdma-bounce";
 import {
   addBouncePage,
@@ -159,6 +159,10 @@ class X86Dma {
       if (state.needed === 0) this.#countBuffer(map, state, pmap, va, len);
       const error = this.#reserve(map, state, flags);
       if (error !== E.OK) return error;
+    }
+    const direct = state === null || state.needed === 0;
+    if (direct && tag.flat && segs.count === 0 && len > 0) {
+      return loadDirect(tag, pmap, va, len, segs);
     }
     const kernelVa = pmap === tag.context.kernelPmap;
     for (let done = 0; done < len; ) {

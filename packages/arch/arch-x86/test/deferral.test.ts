@@ -2,7 +2,7 @@
  * Loads that must wait for bounce pages: who is told what, in which order, and who holds what.
  */
 import type { DmaMap } from "@physio/busdma";
-import { BusDma, dfltLock, SEED } from "@physio/busdma";
+import { BusDma, dfltLock, FIXED, SEED } from "@physio/busdma";
 import { Errno, MAXADDR, PAGE_SIZE, Panic } from "@physio/kern";
 import { expect, test } from "vitest";
 import { SmallMachine, stateOf } from "./machine.ts";
@@ -235,6 +235,32 @@ test("a list that stalls again makes way for those who came before", () => {
   expect(t.machine.order()).toEqual(["x", "z", "w", "y"]);
   t.machine.tearDown([...t.maps.values()], [t.tag]);
 });
+
+for (const [semantics, head, kept] of [
+  [FIXED, 2, 0],
+  [SEED, 1, 1],
+] as const) {
+  test(`a newcomer behind the head of the queue keeps ${kept} pages in ${semantics.name}`, () => {
+    const machine = new SmallMachine(5, semantics);
+    const tag = machine.tag({ maxSize: 4 * PAGE });
+    const va = machine.buffer(4);
+    const [a, b] = [tag.createMap(), tag.createMap()];
+    expect(machine.counts()).toEqual([[5, 5, 0, 0]]);
+    expect([machine.load(a, va, 4 * PAGE, "a"), machine.load(b, va, 3 * PAGE, "b")]).toEqual([
+      OK,
+      EINPROGRESS,
+    ]);
+    // The zone grows under the waiting map.
+    machine.pool.zones[0].addPage(machine.mem.addrOf(machine.frames(1, false)[0]));
+    const c = tag.createMap();
+    expect(machine.load(c, va, 2 * PAGE, "c")).toBe(EINPROGRESS);
+    expect([stateOf(b).reserved, stateOf(c).reserved]).toEqual([head, kept]);
+    a.unload();
+    machine.sched.pump();
+    expect(machine.order()).toEqual(["a", "b", "c"]);
+    machine.tearDown([a, b, c], [tag]);
+  });
+}
 
 test("a list that can never have its pages is ENOMEM and leaves none behind", () => {
   const machine = new SmallMachine(4);

@@ -171,3 +171,14 @@ test("KEEP_PG_OFFSET: a bounced chunk keeps its offset, and the page is whole ag
     machine.tearDown([a, b], [keep, plain]);
   }
 });
+
+for (const [semantics, taken] of both(0, 2)) {
+  test(`KEEP_PG_OFFSET (${semantics.name}): an unmapped list with a page too many leaves ${taken} attached`, () => {
+    const machine = new SmallMachine(2, semantics);
+    const flags = BusDma.KEEP_PG_OFFSET;
+    const map = machine.tag({ maxSize: 3 * PAGE, segments: 2, flags }).createMap();
+    const mem = { kind: "vmpages", ma: machine.frames(3), offset: 0, length: 3 * PAGE } as const;
+    expect(map.loadMem(mem, machine.note("m"), null, BusDma.NOWAIT)).toBe(Errno.ENOMEM);
+    expect(machine.counts()).toEqual([[2, 2 - Number(taken), 0, taken]]);
+  });
+}

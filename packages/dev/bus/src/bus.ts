@@ -58,8 +58,7 @@ export class RootBus {
 
   /** Put a chip on the bus. @throws {ErrnoError} EINVAL: window size; ENOMEM: no addresses; EEXIST: the name is taken. */
   attach(options: AttachOptions): Device {
-    const { name, windowSize, reach = MAXADDR } = options;
-    const { sched, membus, dmaTag } = this.#config;
+    const { name, windowSize } = options;
     if (!isPowerOf2(windowSize) || windowSize < PAGE) {
       throw new ErrnoError(Errno.EINVAL, `bus: ${name}: window of ${windowSize} bytes`);
     }
@@ -68,6 +67,20 @@ export class RootBus {
     const base = this.#windows.alloc(windowSize, { align: windowSize });
     if (base < 0)
       throw new ErrnoError(Errno.ENOMEM, `bus: ${name}: no window of ${windowSize} bytes`);
+    try {
+      const device = this.#populate(options, base);
+      this.devices.push(device);
+      return device;
+    } catch (error) {
+      this.#windows.free(base, windowSize); // the chip could not be made
+      throw error;
+    }
+  }
+
+  /** Make the chip behind the window at `base`, and its Device. */
+  #populate(options: AttachOptions, base: PhysAddr): Device {
+    const { name, windowSize, reach = MAXADDR } = options;
+    const { sched, membus, dmaTag } = this.#config;
     const port = membus.devicePort({ name, highest: reach });
     const intr = new InterruptLine(sched, name);
     const handler = options.hardware({ sched, port, intr });
@@ -75,9 +88,7 @@ export class RootBus {
     const lock = new Mutex(sched, name);
     // What the bus knows of the chip's reach narrows the parent tag, as a bridge would.
     const tag = reach < MAXADDR ? dmaTag.child({ lowAddr: reach }) : dmaTag;
-    const device = new Device(name, null, { regs, intr, port, dmaTag: tag, lock });
-    this.devices.push(device);
-    return device;
+    return new Device(name, null, { regs, intr, port, dmaTag: tag, lock });
   }
 
   /** Busy-wait for `ns`: hardware goes on, threads do not. @bsd #Y DELAY(9) */

@@ -39,6 +39,8 @@ const POLL = MS / 10;
 const ADMIN_ENTRIES = 32;
 const IO_ENTRIES = 64;
 const MDTS_NONE = 0;
+/** A tracker has one page for its PRP list: what that describes is our own limit. */
+const LIST_REACH = (PAGE_SIZE / 8) * PAGE_SIZE;
 
 /** What identify told. */
 export interface Identity {
@@ -60,6 +62,7 @@ export class Controller {
   readonly pageTag: DmaTag;
   readonly #command: Uint8Array;
   readonly #view: DataView;
+  readonly #pairs: QueuePair[];
   #admin: QueuePair | null;
   #stride: number;
 
@@ -70,8 +73,16 @@ export class Controller {
     this.pageTag = device.dmaTag.child({ alignment: PAGE_SIZE, maxSize: PAGE_SIZE, segments: 1 });
     this.#command = new Uint8Array(SQE_SIZE);
     this.#view = new DataView(this.#command.buffer);
+    this.#pairs = [];
     this.#admin = null;
     this.#stride = 0;
+  }
+
+  /** Stop the device and give its queues back. => no command is out. */
+  shutdown(): void {
+    this.device.regs.write4(Reg.CC, 0);
+    for (const pair of this.#pairs.splice(0)) pair.free();
+    this.#admin = null;
   }
 
   /** Enable the controller with an admin queue. @throws {ErrnoError} ETIMEDOUT, EIO, ENOMEM. */
@@ -92,6 +103,7 @@ export class Controller {
       ADMIN_ENTRIES,
     );
     this.#admin = admin;
+    this.#pairs.push(admin);
     regs.write4(
       Reg.AQA,
       ((admin.entries - 1) << Aqa.ASQS_SHIFT) | ((admin.entries - 1) << Aqa.ACQS_SHIFT),
@@ -104,21 +116,25 @@ export class Controller {
 
   *identify(): Sleeps<Identity> {
     const page = new DmaPage(this.pageTag, "identify");
+    const controller = new Uint8Array(PAGE_SIZE);
     const bytes = new Uint8Array(PAGE_SIZE);
     const view = new DataView(bytes.buffer);
-    yield* this.#identifyInto(page, bytes, Cns.CONTROLLER, 0);
-    const mdts = bytes[IdCtrl.MDTS];
-    const serial = field(bytes, IdCtrl.SN, 20);
-    const model = field(bytes, IdCtrl.MN, 40);
-    yield* this.#identifyInto(page, bytes, Cns.NAMESPACE, 1);
-    page.mem.map.unload();
-    page.mem.free();
+    try {
+      yield* this.#identifyInto(page, Cns.CONTROLLER, 0);
+      this.kmem.read(page.va, controller);
+      yield* this.#identifyInto(page, Cns.NAMESPACE, 1);
+      this.kmem.read(page.va, bytes);
+    } finally {
+      page.mem.map.unload();
+      page.mem.free();
+    }
+    const mdts = controller[IdCtrl.MDTS];
+    const limit = mdts === MDTS_NONE ? LIST_REACH : PAGE_SIZE * 2 ** mdts;
     const format = IdNs.LBAF0 + 4 * (bytes[IdNs.FLBAS] & 0xf);
     return {
-      serial,
-      model,
-      // Without a limit of the controller's, one page of PRP list is ours.
-      maxTransfer: mdts === MDTS_NONE ? (PAGE_SIZE / 8) * PAGE_SIZE : PAGE_SIZE * 2 ** mdts,
+      serial: field(controller, IdCtrl.SN, 20),
+      model: field(controller, IdCtrl.MN, 40),
+      maxTransfer: Math.min(limit, LIST_REACH),
       sectors: view.getUint32(IdNs.NSZE, true) + view.getUint32(IdNs.NSZE + 4, true) * 2 ** 32,
       sectorSize: 2 ** bytes[format + 2],
     };
@@ -133,6 +149,7 @@ export class Controller {
     yield* this.#run("set number of queues");
     const entries = Math.min(most, IO_ENTRIES);
     const pair = new QueuePair(this.device, this.kmem, this.pageTag, 1, this.#stride, entries);
+    this.#pairs.push(pair);
     const size = ((pair.entries - 1) << 16) | pair.qid;
     this.#begin(AdminOp.CREATE_CQ, 0, pair.completions.bus);
     this.#view.setUint32(Sqe.CDW10, size, true);
@@ -145,13 +162,12 @@ export class Controller {
     return pair;
   }
 
-  *#identifyInto(page: DmaPage, into: Uint8Array, cns: number, nsid: number): Sleeps<void> {
+  *#identifyInto(page: DmaPage, cns: number, nsid: number): Sleeps<void> {
     this.#begin(AdminOp.IDENTIFY, nsid, page.bus);
     this.#view.setUint32(Sqe.CDW10, cns, true);
     page.mem.map.sync(Sync.PREREAD);
     yield* this.#run("identify");
     page.mem.map.sync(Sync.POSTREAD);
-    this.kmem.read(page.va, into);
   }
 
   #begin(opcode: number, nsid: number, prp1: BusAddr): void {

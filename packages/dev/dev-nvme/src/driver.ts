@@ -93,6 +93,15 @@ export class NvmeDriver {
 
   /** Bring the device up and make its disk. @throws {ErrnoError} EIO, ETIMEDOUT: the device; ENOMEM. @bsd #P[no failed-command retry] nvme_attach */
   *attach(): Sleeps<Disk> {
+    try {
+      return yield* this.#attach();
+    } catch (error) {
+      this.#controller.shutdown();
+      throw error;
+    }
+  }
+
+  *#attach(): Sleeps<Disk> {
     const { device } = this;
     yield* this.#controller.enable();
     const identity = yield* this.#controller.identify();
@@ -133,8 +142,9 @@ export class NvmeDriver {
     while (this.#free.length > 0) {
       const bio = this.#queue.removeHead();
       if (bio === null) return;
-      if (bio.command === BioCommand.DELETE) {
-        this.#end(bio, E.EOPNOTSUPP);
+      const refused = this.#check(bio);
+      if (refused !== E.OK) {
+        this.#end(bio, refused);
         continue;
       }
       const tracker = this.#free.removeHead()!;
@@ -143,6 +153,14 @@ export class NvmeDriver {
       if (bio.command === BioCommand.FLUSH) this.#submit(tracker, NvmOp.FLUSH, 0, 0);
       else tracker.map.loadBio(bio, this.#loaded, tracker);
     }
+  }
+
+  /** What a bio is refused for before it costs a tracker: a command of 0 sectors would move one. */
+  #check(bio: Bio): Errno {
+    if (bio.command === BioCommand.DELETE) return E.EOPNOTSUPP;
+    if (bio.command === BioCommand.FLUSH) return E.OK;
+    const whole = bio.offset % this.#sectorSize === 0 && bio.bcount % this.#sectorSize === 0;
+    return whole && bio.bcount > 0 ? E.OK : E.EINVAL;
   }
 
   /** The memory of a tracker's bio is loaded, or cannot be. => the lock is held. */

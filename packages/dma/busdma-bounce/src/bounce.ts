@@ -62,8 +62,7 @@ export function reservePages(
     return Errno.ENOMEM;
   }
   if (semantics.stalledLoadStartsOver) startOver(pool, state);
-  // Only the head of the queue may keep a part; in the original so does a newcomer behind it.
-  if (!semantics.stalledLoadStartsOver || zone.waiting.first === null) promise(state, true);
+  promise(state, true);
   state.queuedAt = pool.sched.now;
   state.zone.waiting.insertTail(map);
   pool.trace.record(DEFER, state.needed, state.reserved);

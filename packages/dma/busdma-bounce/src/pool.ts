@@ -51,7 +51,7 @@ export class BouncePool {
     this.#config = config;
     this.#ready = new Stailq<DmaMap>();
     this.#thread = new SoftIntr(config.sched, "busdma", () => this.#resumeAll());
-    config.sysctl.add("hw.busdma.total_bpages", "Total bounce pages", () => this.totalPages);
+    config.sysctl.add("hw.busdma.total_bpages", "Pages of all zones", () => this.totalPages);
   }
 
   /** The zone for pages at or below `lowAddr` with `alignment`. @bsd #P[no domain] alloc_bounce_zone */
@@ -106,26 +106,20 @@ export class BouncePool {
   #addSysctl(zone: BounceZone): void {
     const { sysctl } = this.#config;
     const base = `hw.busdma.${zone.name}`;
-    sysctl.add(`${base}.total_bpages`, "Total bounce pages", () => zone.total);
-    sysctl.add(`${base}.free_bpages`, "Free bounce pages", () => zone.free);
-    sysctl.add(`${base}.reserved_bpages`, "Reserved bounce pages", () => zone.reserved);
-    sysctl.add(`${base}.active_bpages`, "Active bounce pages", () => zone.active);
-    sysctl.add(
-      `${base}.total_bounced`,
-      "Total bounce requests (pages bounced)",
-      () => zone.totalBounced,
-    );
+    sysctl.add(`${base}.total_bpages`, "Pages of the zone", () => zone.total);
+    sysctl.add(`${base}.free_bpages`, "Pages in nobody's hands", () => zone.free);
+    sysctl.add(`${base}.reserved_bpages`, "Pages promised to loads", () => zone.reserved);
+    sysctl.add(`${base}.active_bpages`, "Pages that hold client data", () => zone.active);
+    sysctl.add(`${base}.total_bounced`, "Syncs that copied", () => zone.totalBounced);
     sysctl.add(
       `${base}.total_deferred`,
-      "Total bounce requests that were deferred",
+      "Loads that waited for pages and got them",
       () => zone.totalDeferred,
     );
     sysctl.add(`${base}.lowaddr`, "Highest address of the zone's pages", () => hex(zone.lowAddr));
     sysctl.add(`${base}.alignment`, "Alignment of the zone's pages", () => zone.alignment);
-    sysctl.add(
-      `${base}.total_deferred_time`,
-      "Cumulative time busdma requests are deferred (us)",
-      () => Math.floor(zone.deferredTime / 1000),
+    sysctl.add(`${base}.total_deferred_time`, "Time that those loads waited, in microseconds", () =>
+      Math.floor(zone.deferredTime / 1000),
     );
   }
 }

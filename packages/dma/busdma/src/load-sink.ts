@@ -21,11 +21,10 @@ export class LoadSink implements MemSink {
     this.#flags = 0;
   }
 
-  /** Begin a load of `map`: the segment list is empty. */
+  /** Begin a load of `map`. => the tag's segment list is empty. */
   begin(map: DmaMap, flags: BusDma): void {
     this.#map = map;
     this.#flags = flags;
-    this.#tag.segs.count = 0;
   }
 
   virtual(va: VirtAddr, length: Bytes): Errno {

@@ -63,8 +63,11 @@ export class DmaMap {
     arg: A,
     flags: BusDma = 0,
   ): Errno {
-    let error = this.#begin(length, flags);
-    if (error === Errno.OK) error = this.tag.sink.virtual(va, length);
+    const { tag } = this;
+    let error = this.#begin(length);
+    if (error === Errno.OK) {
+      error = tag.backend.loadBuffer(tag, this, tag.kernelPmap, va, length, flags, tag.segs);
+    }
     if (error === Errno.EINPROGRESS) this.#defer({ kind: "vaddr", va, length }, callback, arg);
     return this.#finish(length, callback, arg, flags, error);
   }
@@ -77,7 +80,8 @@ export class DmaMap {
   /** Load what a memdesc describes. @returns as `load`. @bsd #P[no uio, mbuf, ccb] bus_dmamap_load_mem */
   loadMem<A>(mem: Memdesc, callback: LoadCallback<A>, arg: A, flags: BusDma = 0): Errno {
     const length = memdescLength(mem);
-    let error = this.#begin(length, flags);
+    let error = this.#begin(length);
+    this.tag.sink.begin(this, flags);
     if (error === Errno.OK) error = walkMemdesc(mem, this.tag.sink);
     if (error === Errno.EINPROGRESS) this.#defer(mem, callback, arg);
     return this.#finish(length, callback, arg, flags, error);
@@ -85,15 +89,17 @@ export class DmaMap {
 
   /** Make memory and the device's view of it agree. @bsd #Y bus_dmamap_sync */
   sync(ops: Sync): void {
-    this.tag.context.trace.record(SYNC, ops);
-    this.tag.backend.sync(this.tag, this, ops);
+    const { tag } = this;
+    if ((tag.trace.mask & Ktr.BUSDMA) !== 0) tag.trace.record(SYNC, ops);
+    tag.backend.sync(tag, this, ops);
   }
 
   /** End the transfer; gives bounce pages back. Copies nothing: sync does. @bsd #Y bus_dmamap_unload */
   unload(): void {
     if (this.waiting) panic("bus_dma: unload of a map whose load still waits");
-    this.tag.context.trace.record(UNLOAD);
-    this.tag.backend.unload(this.tag, this);
+    const { tag } = this;
+    if ((tag.trace.mask & Ktr.BUSDMA) !== 0) tag.trace.record(UNLOAD);
+    tag.backend.unload(tag, this);
   }
 
   /** @returns OK; EBUSY: loaded with bounce pages, or waiting. @bsd #Y bus_dmamap_destroy */
@@ -115,11 +121,12 @@ export class DmaMap {
     this.loadMem(mem, callback, this.#arg as never, BusDma.WAITOK);
   }
 
-  #begin(length: Bytes, flags: BusDma): Errno {
+  #begin(length: Bytes): Errno {
     if (this.waiting) panic("bus_dma: load of a map whose load still waits");
-    this.tag.sink.begin(this, flags);
-    if (!this.tag.context.semantics.checkMaxSize) return Errno.OK;
-    return length > 0 && length <= this.tag.maxSize ? Errno.OK : Errno.EINVAL;
+    const { tag } = this;
+    tag.segs.count = 0;
+    if (!tag.checkLength) return Errno.OK;
+    return length > 0 && length <= tag.maxSize ? Errno.OK : Errno.EINVAL;
   }
 
   #defer<A>(mem: Memdesc, callback: LoadCallback<A>, arg: A): void {
@@ -132,7 +139,8 @@ export class DmaMap {
   #finish<A>(length: Bytes, callback: LoadCallback<A>, arg: A, flags: BusDma, error: Errno): Errno {
     const { tag } = this;
     const { segs } = tag;
-    tag.context.trace.record(LOAD, flags, length, error, segs.count);
+    const { trace } = tag;
+    if ((trace.mask & Ktr.BUSDMA) !== 0) trace.record(LOAD, flags, length, error, segs.count);
     if (error === Errno.EINPROGRESS) return error;
     tag.backend.complete(tag, this, segs, error);
     if (error !== Errno.OK) segs.count = 0;

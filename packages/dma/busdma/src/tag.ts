@@ -18,6 +18,7 @@ import {
   PAGE_SIZE,
   truncPage,
 } from "@physio/kern";
+import { SECTION_FRAMES } from "@physio/physmem";
 import type { Pmap } from "@physio/pmap";
 import type { Trace } from "@physio/trace";
 import { Ktr, traceEvent } from "@physio/trace";
@@ -87,6 +88,14 @@ export class DmaTag {
   readonly lock: LockFunction;
   /** Alignment and boundary are powers of 2; else a backend panics when it looks at them. Always true in `fixed`. */
   readonly powersOf2: boolean;
+  /** No chunk of a page or less is ever cut: loads of pages may take `loadDirect`. */
+  readonly flat: boolean;
+  /** Frame numbers with none of these bits begin a boundary; −1: there is none. Valid when `flat`. */
+  readonly boundaryMask: number;
+  /** Copies of the context's, one look-up nearer for every load. */
+  readonly kernelPmap: Pmap;
+  readonly trace: Trace;
+  readonly checkLength: boolean;
   /** Maps alive, and child tags alive. */
   mapCount: number;
   children: number;
@@ -111,6 +120,13 @@ export class DmaTag {
     this.flags = o.flags;
     this.lock = o.lock;
     this.powersOf2 = isPowerOf2(o.alignment) && (o.boundary === 0 || isPowerOf2(o.boundary));
+    // Frame numbers agree with addresses modulo a section of RAM, so masks reach that far.
+    const maskable = o.boundary >= PAGE_SIZE && o.boundary <= SECTION_FRAMES * PAGE_SIZE;
+    this.flat = this.powersOf2 && o.maxSegSize >= PAGE_SIZE && (o.boundary === 0 || maskable);
+    this.boundaryMask = maskable ? o.boundary / PAGE_SIZE - 1 : -1;
+    this.kernelPmap = context.kernelPmap;
+    this.trace = context.trace;
+    this.checkLength = context.semantics.checkMaxSize;
     this.mapCount = 0;
     this.children = 0;
     this.segs = new SegList(Math.min(o.segments, UNRESTRICTED_CAPACITY));

@@ -95,11 +95,10 @@ export class Mount {
 
   /** End the mount, asleep until read-ahead has ended. @throws {ErrnoError} EBUSY: a vnode is in use; its inode is named. @bsd #P[read-only] VFS_UNMOUNT */
   *unmount(): Sleeps<void> {
-    for (const vp of this.#vnodes.values()) {
-      if (vp.useCount > 0) throw new ErrnoError(Errno.EBUSY, `unmount: inode ${vp.ino} is in use`);
-    }
+    this.#checkUnused();
     for (let vp = this.#idle.first; vp !== null; vp = this.#idle.first) {
       yield* this.context.pages.drain(vp.object);
+      this.#checkUnused(); // somebody may have taken a vnode while we slept
       this.#reclaim(vp);
     }
     this.context.cache.invalidate(this.disk);
@@ -108,6 +107,13 @@ export class Mount {
   /** Vnodes that are in use. */
   get usedVnodes(): number {
     return this.#vnodes.size - this.#idle.length;
+  }
+
+  /** @throws {ErrnoError} EBUSY: a vnode is in use. */
+  #checkUnused(): void {
+    for (const vp of this.#vnodes.values()) {
+      if (vp.useCount > 0) throw new ErrnoError(Errno.EBUSY, `unmount: inode ${vp.ino} is in use`);
+    }
   }
 
   /** Throw an idle vnode away with its pages. @bsd #P[clean pages] vclean */

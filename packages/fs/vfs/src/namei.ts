@@ -72,6 +72,15 @@ class Walk {
   }
 }
 
+/** Look `name` up where the walk stands; an error says in which path. */
+function* lookup(walk: Walk, name: string): Sleeps<Vnode> {
+  try {
+    return yield* walk.at.ops.lookup(walk.at, name);
+  } catch (error) {
+    throw error instanceof ErrnoError ? walk.fail(error.errno, error.what) : error;
+  }
+}
+
 /** Take one component. */
 function* step(walk: Walk, name: string): Sleeps<void> {
   const { at } = walk;
@@ -80,7 +89,7 @@ function* step(walk: Walk, name: string): Sleeps<void> {
   if (encodeName(name).length > NAME_MAX)
     throw walk.fail(Errno.ENAMETOOLONG, "a name over 255 bytes");
   if (name === ".." && at === walk.root) return;
-  const vp = yield* at.ops.lookup(at, name);
+  const vp = yield* lookup(walk, name);
   const followed = walk.left.length > 0 || walk.follow || walk.directory;
   if (vp.type !== "symlink" || !followed) {
     walk.moveTo(vp);

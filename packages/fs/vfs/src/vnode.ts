@@ -12,6 +12,7 @@
 import type { Disk, OutputCounter } from "@physio/blkio";
 import type { Uio } from "@physio/carriers";
 import type { Bytes, Errno, FileOffset } from "@physio/kern";
+import { NO_FRAME } from "@physio/kern";
 import type { Sleeps } from "@physio/sched";
 import type { UvmObject } from "@physio/uvm";
 import type { Mount } from "./mount.ts";
@@ -91,7 +92,7 @@ export class PageRequest {
     this.center = 0;
     this.write = false;
     this.flags = 0;
-    this.pages = new Int32Array(maxPages);
+    this.pages = new Int32Array(maxPages).fill(NO_FRAME);
   }
 }
 

@@ -151,7 +151,8 @@ export async function fileCommand(
     records = session.run(onFile(session, command, root, path));
     mount.vrele(root);
   } catch (error) {
-    throw about(image, error);
+    const named = error instanceof ErrnoError && error.what.startsWith(path);
+    throw about(named ? image : `${image}: ${path}`, error);
   }
   session.finish();
   if (options.json === true && command !== "cat")

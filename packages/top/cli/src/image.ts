@@ -1,7 +1,7 @@
 /**
  * Images on the host: raw files are read where they are, gzip files are unpacked into memory.
  */
-import { closeSync, createReadStream, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, createReadStream, fstatSync, openSync, readSync } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import { Errno, ErrnoError, KiB } from "@physio/kern";
@@ -127,14 +127,16 @@ async function unpack(path: string): Promise<SparseMedia> {
 export async function openImage(path: string): Promise<Media> {
   let fd = -1;
   try {
-    fd = openSync(path, "r");
+    fd = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)); // a FIFO must not block
   } catch (error) {
     throw hostError(error, "cannot open");
   }
-  const { size } = fstatSync(fd);
-  if (fstatSync(fd).isDirectory()) {
+  const stat = fstatSync(fd);
+  const { size } = stat;
+  if (!stat.isFile()) {
     closeSync(fd);
-    throw new ErrnoError(Errno.EISDIR, "cannot open");
+    if (stat.isDirectory()) throw new ErrnoError(Errno.EISDIR, "cannot open");
+    throw new ErrnoError(Errno.EINVAL, "cannot open: not a regular file");
   }
   const head = new Uint8Array(2);
   readSync(fd, head, 0, 2, 0);

@@ -37,7 +37,7 @@ function withCommon(command: Command, defaultProfile: string): Command {
         .default(defaultProfile),
     )
     .option("--seed <n>", "names one interleaving of threads and completions", wholeNumber(0), 1)
-    .option("--bounce-pages <n>", "most bounce pages that the machine may have", wholeNumber(1))
+    .option("--bounce-pages <n>", "most bounce pages for each disk", wholeNumber(2))
     .option("--json", "print JSON")
     .option("--sysctl", "print the hw.busdma tree after the run")
     .option("--debug", "print stacks of errors");

@@ -148,14 +148,18 @@ export class Machine {
       const frame = mem.allocContig(1, { high: highest });
       return frame < 0 ? -1 : mem.addrOf(frame);
     };
-    const limit = this.config.bouncePages;
+    const { bouncePages } = this.config;
+    const disks = () => Math.max(1, this.nvme.length);
     return new BouncePool({
       mem,
       sched,
       trace,
       sysctl: this.sysctls,
       allocPage,
-      ...(limit > 0 ? { maxPages: limit } : {}),
+      // Every disk's first map must find pages, however many disks took theirs before.
+      get maxPages() {
+        return bouncePages > 0 ? bouncePages * disks() : Number.POSITIVE_INFINITY;
+      },
     });
   }
 

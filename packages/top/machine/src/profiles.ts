@@ -12,7 +12,7 @@ import { FIXED } from "@physio/busdma";
 import type { DmaBackend } from "@physio/busdma/impl";
 import type { BouncePool } from "@physio/busdma-bounce";
 import type { BusAddr, Bytes } from "@physio/kern";
-import { Errno, ErrnoError, GiB, KiB, MAXADDR, MAXADDR_32BIT, MiB } from "@physio/kern";
+import { Errno, ErrnoError, GiB, KiB, MAXADDR, MAXADDR_32BIT, MiB, PAGE_SIZE } from "@physio/kern";
 import type { BankConfig } from "@physio/physmem";
 import type { Kmem } from "@physio/pmap";
 
@@ -26,7 +26,7 @@ export interface MachineConfig {
   readonly semantics: DmaSemantics;
   /** Highest bus address that the disk controller reaches. */
   readonly diskReach: BusAddr;
-  /** Pages that all bounce zones together may have; 0 means no limit. */
+  /** Bounce pages that the machine may have for each of its disks; 0 means no limit. */
   readonly bouncePages: number;
   /** Names one interleaving of threads and completions; null: first come, first served. */
   readonly seed: number | null;
@@ -45,6 +45,14 @@ export interface ProfileOptions {
   readonly semantics?: DmaSemantics;
 }
 
+const MAX_TRANSFER = 128 * KiB;
+
+/** The largest transfer whose pages a limited pool can hold at once: a longer one would wait for ever. */
+function transferFor(bouncePages: number): Bytes {
+  if (bouncePages === 0) return MAX_TRANSFER;
+  return Math.min(MAX_TRANSFER, 2 ** Math.floor(Math.log2(bouncePages)) * PAGE_SIZE);
+}
+
 function x86Machine(profile: string, diskReach: BusAddr, options: ProfileOptions): MachineConfig {
   return {
     profile,
@@ -58,7 +66,7 @@ function x86Machine(profile: string, diskReach: BusAddr, options: ProfileOptions
     seed: options.seed === undefined ? 1 : options.seed,
     completion: options.completion ?? "softintr",
     bufCacheBytes: 4 * MiB,
-    maxTransfer: 128 * KiB,
+    maxTransfer: transferFor(options.bouncePages ?? 0),
   };
 }
 

@@ -27,6 +27,10 @@ const SPLIT = 2; //      has columns; free parts are on the frame lists
 export class FrameAllocator {
   readonly banks: readonly Bank[];
   readonly sections: (Section | null)[];
+  /** Address of each section's first number: an array look-up where a search through banks took 5 ns. */
+  readonly sectionAddr: Float64Array;
+  /** One past the last frame of each section; 0: it has none. */
+  readonly sectionEnd: Int32Array;
   totalFrames: number;
   freeFrames: number;
   /** Head of the list of free blocks, by reach and order: a frame, or a section for MAX_ORDER. */
@@ -40,6 +44,8 @@ export class FrameAllocator {
     const count = ((banks[banks.length - 1].endFrame - 1) >> SECTION_SHIFT) + 1;
     this.banks = banks;
     this.sections = new Array<Section | null>(count).fill(null);
+    this.sectionAddr = new Float64Array(count);
+    this.sectionEnd = new Int32Array(count);
     this.totalFrames = 0;
     this.freeFrames = 0;
     this.#heads = new Int32Array(REACHES * ORDERS).fill(-1);
@@ -170,6 +176,8 @@ export class FrameAllocator {
       const to = Math.min(bank.endFrame, (s + 1) << SECTION_SHIFT);
       const address = bank.base + (from - bank.firstFrame) * PAGE_SIZE;
       this.#reach[s] = this.reachOf(address);
+      this.sectionEnd[s] = to;
+      this.sectionAddr[s] = address - (from - (s << SECTION_SHIFT)) * PAGE_SIZE;
       if (to - from === SECTION_FRAMES) this.#freeSection(s);
       else {
         this.#state[s] = SPLIT;

@@ -69,14 +69,12 @@ export class PhysMem {
     return NO_FRAME;
   }
 
-  /** First address of a frame. @bsd #Y VM_PAGE_TO_PHYS */
+  /** First address of a frame. => the frame exists. @bsd #Y VM_PAGE_TO_PHYS */
   addrOf(frame: Frame): PhysAddr {
-    for (const bank of this.banks) {
-      if (frame >= bank.firstFrame && frame < bank.endFrame) {
-        return bank.base + (frame - bank.firstFrame) * PAGE_SIZE;
-      }
-    }
-    panic(`physmem: frame ${frame} does not exist`);
+    const { sectionAddr, sectionEnd } = this.#frames;
+    const s = frame >> SECTION_SHIFT;
+    if (!(frame < sectionEnd[s])) panic(`physmem: frame ${frame} does not exist`);
+    return sectionAddr[s] + (frame & ROW_MASK) * PAGE_SIZE;
   }
 
   /** The columns that hold an allocated frame; its row is `rowOf(frame)`. */

@@ -63,6 +63,11 @@ export class Pmap {
     return this.#table.frame(pageOf(va));
   }
 
+  /** Frames of the LEAF_PAGES pages, aligned, that hold page number `page`; null: none is mapped. For loops over pages. */
+  leaf(page: number): Int32Array | null {
+    return this.#table.leaf(page);
+  }
+
   /** The physical address behind `va`, or −1. @bsd #Y pmap_extract, pmap_kextract */
   extract(va: VirtAddr): PhysAddr {
     const frame = this.#table.frame(pageOf(va));

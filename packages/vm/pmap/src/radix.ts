@@ -11,7 +11,9 @@ import type { Frame } from "@physio/kern";
 import { NO_FRAME } from "@physio/kern";
 import type { Prot } from "./prot.ts";
 
-const LEAF = 512;
+/** Pages that one leaf maps: a power of 2. */
+export const LEAF_PAGES = 512;
+const LEAF = LEAF_PAGES;
 const MIDDLE = 8192;
 const TOP = 16384;
 
@@ -30,6 +32,8 @@ export interface PageTable {
   /** The frame that `page` maps to, or NO_FRAME. */
   frame(page: number): Frame;
   prot(page: number): Prot;
+  /** The frames of the LEAF_PAGES pages, aligned, that hold `page`; null: none of them is mapped. Read only. */
+  leaf(page: number): Int32Array | null;
   set(page: number, frame: Frame, prot: Prot): void;
   /** @returns the frame that was mapped, or NO_FRAME. */
   clear(page: number): Frame;
@@ -45,6 +49,11 @@ export class RadixTable implements PageTable {
   frame(page: number): Frame {
     const leaf = this.#leaf(page);
     return leaf === null ? NO_FRAME : leaf.frames[page % LEAF];
+  }
+
+  leaf(page: number): Int32Array | null {
+    const leaf = this.#leaf(page);
+    return leaf === null ? null : leaf.frames;
   }
 
   prot(page: number): Prot {

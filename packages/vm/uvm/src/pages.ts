@@ -217,7 +217,7 @@ export class UvmPages {
     for (let i = 0; i < count; i++) {
       if (pages[at + i] === DONTCARE) continue;
       let frame = this.#take(object, index + i, flags);
-      while (frame === NO_FRAME && (flags & (Ufp.NOWAIT | Ufp.NOALLOC)) === 0) {
+      while (frame === NO_FRAME && this.#mayCome(object, index + i, flags)) {
         yield* this.#waitFor(object, index + i);
         frame = this.#take(object, index + i, flags);
       }
@@ -285,6 +285,14 @@ export class UvmPages {
     if ((state & Pg.RDONLY) !== 0 && (flags & Ufp.NORDONLY) !== 0) return NO_FRAME;
     this.setFlags(frame, Pg.BUSY);
     return frame;
+  }
+
+  /** Whether a page that could not be taken can be had later: the flags do not skip it. */
+  #mayCome(object: UvmObject, index: number, flags: Ufp): boolean {
+    if ((flags & Ufp.NOWAIT) !== 0) return false;
+    const frame = object.lookup(index);
+    if (frame === NO_FRAME) return (flags & Ufp.NOALLOC) === 0;
+    return (this.flags(frame) & (Pg.BUSY | Pg.PAGEOUT)) !== 0; // else it is read-only, and stays so
   }
 
   /** Sleep until page `index` may be had: it is unbusy, or a frame is free. */

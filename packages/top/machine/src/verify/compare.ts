@@ -6,11 +6,11 @@
  * zeros by definition and are not read.
  */
 import type { FileOffset } from "@physio/kern";
-import { Errno, errnoName, MiB } from "@physio/kern";
+import { Errno, errnoName } from "@physio/kern";
 import type { Sleeps } from "@physio/sched";
 import type { Attributes, Vnode } from "@physio/vfs";
 import { BlockMap } from "@physio/vfs";
-import type { FileReader } from "../files.ts";
+import type { ChunkSink, FileReader } from "../files.ts";
 import { listDirectory } from "../files.ts";
 import type { DataRange, ManifestEntry } from "./manifest.ts";
 
@@ -64,12 +64,24 @@ export function compareAttributes(entry: ManifestEntry, attr: Attributes): Misma
   ];
 }
 
+/** Fields that speak of contents, and the only type that has such. */
+const CONTENTS = Object.freeze([
+  ["sha256", "regular"],
+  ["data", "regular"],
+  ["target", "symlink"],
+  ["names", "directory"],
+] as const);
+
 /** What differs in the contents of a file, a directory or a symlink; the first finding only. */
 export function* compareContents(
   tools: Tools,
   entry: ManifestEntry,
   vp: Vnode,
 ): Sleeps<Mismatch | null> {
+  const misplaced = CONTENTS.find(
+    ([field, type]) => entry[field] !== undefined && vp.type !== type,
+  );
+  if (misplaced !== undefined) return { reason: `is a ${vp.type}, manifest has a ${misplaced[0]}` };
   if (vp.type === "regular") return yield* compareFile(tools, entry, vp);
   if (vp.type === "symlink" && entry.target !== undefined) {
     return same("target", entry.target, yield* vp.ops.readlink(vp))[0] ?? null;
@@ -82,21 +94,24 @@ export function* compareContents(
 }
 
 function compareNames(wanted: readonly string[], got: readonly string[]): Mismatch | null {
-  const missing = wanted.find((name) => !got.includes(name));
-  const extra = got.find((name) => !wanted.includes(name));
+  const there = new Set(got);
+  const listed = new Set(wanted);
+  const missing = wanted.find((name) => !there.has(name));
+  const extra = got.find((name) => !listed.delete(name)); // also a name that comes twice
   if (missing !== undefined) return { reason: `has no entry "${missing}"` };
   if (extra !== undefined) return { reason: `has an entry "${extra}" that the manifest lacks` };
   return null;
 }
 
 function* compareFile(tools: Tools, entry: ManifestEntry, vp: Vnode): Sleeps<Mismatch | null> {
-  if (entry.data !== undefined && entry.sha256 !== undefined)
-    return yield* compareSparse(tools, entry.data, vp);
+  if (entry.data !== undefined) return yield* compareSparse(tools, entry.data, vp);
+  if (entry.sha256 === undefined)
+    return yield* readBlocks(tools, vp, 0, vp.size as number, () => {});
   const hasher = tools.newHasher();
   const error = yield* tools.reader.read(vp, 0, vp.size as number, (chunk) => hasher.update(chunk));
   if (error !== Errno.OK) return { reason: `read: ${errnoName(error)}` };
   const got = hasher.digest();
-  if (entry.sha256 === undefined || got === entry.sha256.toLowerCase()) return null;
+  if (got === entry.sha256.toLowerCase()) return null;
   return { reason: `sha256 is ${got}, manifest says ${entry.sha256}` };
 }
 
@@ -127,27 +142,38 @@ function* compareRange(tools: Tools, vp: Vnode, range: DataRange): Sleeps<Mismat
   return { reason: `${length} bytes at ${offset} differ (sha256 of the range)`, offset };
 }
 
-/** Read the blocks that the file has in [`from`, `to`) and find the first byte that is not zero. */
+/** Read the blocks that the file has in [`from`, `to`) into `look`; holes are left out. */
+function* readBlocks(
+  tools: Tools,
+  vp: Vnode,
+  from: FileOffset,
+  to: FileOffset,
+  look: ChunkSink,
+): Sleeps<Mismatch | null> {
+  const blockSize = 2 ** vp.mount.fsBshift;
+  const map = new BlockMap();
+  for (let at = from; at < to; ) {
+    const lbn = Math.floor(at / blockSize);
+    let error = yield* vp.ops.bmap(vp, lbn, map);
+    const end: FileOffset = Math.min((lbn + 1 + map.run) * blockSize, to);
+    if (error === Errno.OK && map.blkno >= 0) error = yield* tools.reader.read(vp, at, end, look);
+    if (error !== Errno.OK) return { reason: `read: ${errnoName(error)}`, offset: at };
+    at = end;
+  }
+  return null;
+}
+
+/** Find the first byte in [`from`, `to`) that is not zero. */
 function* compareZeros(
   tools: Tools,
   vp: Vnode,
   from: FileOffset,
   to: FileOffset,
 ): Sleeps<Mismatch | null> {
-  const blockSize = 2 ** vp.mount.fsBshift;
-  const map = new BlockMap();
   let bad = -1;
-  const look = (chunk: Uint8Array, offset: FileOffset) => {
+  const unread = yield* readBlocks(tools, vp, from, to, (chunk, offset) => {
     const at = bad < 0 ? chunk.findIndex((byte) => byte !== 0) : -1;
     if (at >= 0) bad = offset + at;
-  };
-  for (let at = from; at < to && bad < 0; ) {
-    const lbn = Math.floor(at / blockSize);
-    let error = yield* vp.ops.bmap(vp, lbn, map);
-    const end: FileOffset = Math.min((lbn + 1 + map.run) * blockSize, to, at + MiB * 1024);
-    if (error === Errno.OK && map.blkno >= 0) error = yield* tools.reader.read(vp, at, end, look);
-    if (error !== Errno.OK) return { reason: `read: ${errnoName(error)}`, offset: at };
-    at = end;
-  }
-  return bad < 0 ? null : { reason: `byte ${bad} is not zero`, offset: bad };
+  });
+  return bad < 0 ? unread : { reason: `byte ${bad} is not zero`, offset: bad };
 }

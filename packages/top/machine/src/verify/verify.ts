@@ -53,6 +53,7 @@ class Verifier {
   readonly options: VerifyOptions;
   readonly entries: Map<string, ManifestEntry>;
   readonly failures: Failure[];
+  readonly failed: Set<string>;
   readonly jobs: Job[];
   files: number;
   directories: number;
@@ -68,6 +69,7 @@ class Verifier {
     this.options = options;
     this.entries = new Map(manifest.entries.map((entry) => [entry.path, entry]));
     this.failures = [];
+    this.failed = new Set();
     this.jobs = [];
     this.files = 0;
     this.directories = 0;
@@ -79,7 +81,10 @@ class Verifier {
     this.readersLeft = options.readers ?? 4;
   }
 
+  /** Report a path; only the first finding, since its walker and its reader may both object. */
   fail(path: string, mismatch: Mismatch): void {
+    if (this.failed.has(path)) return;
+    this.failed.add(path);
     this.failures.push({ path, ...mismatch });
     this.entries.delete(path);
   }

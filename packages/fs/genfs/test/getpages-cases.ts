@@ -1,0 +1,276 @@
+/**
+ * Requests to getpages with the transfers that they must make, worked out by hand from the map.
+ */
+import { KiB } from "@physio/kern";
+import type { FileOptions } from "./machine.ts";
+import { HOLE } from "./machine.ts";
+
+export interface Case extends FileOptions {
+  readonly name: string;
+  readonly index: number;
+  readonly count: number;
+  /** Pages resident before. */
+  readonly planted?: readonly number[];
+  /** Transfers: [block of the disk, blocks]. */
+  readonly reads: readonly (readonly [number, number])[];
+  /** Pages that come back busy, that are idle and active afterwards, and that are read-only. */
+  readonly busy: readonly number[];
+  readonly idle?: readonly number[];
+  readonly rdonly?: readonly number[];
+}
+
+const K = KiB;
+export const CASES: Case[] = [
+  {
+    name: "one page is one transfer",
+    size: 8 * K,
+    map: [5, 9],
+    index: 1,
+    count: 1,
+    reads: [[9, 1]],
+    busy: [1],
+  },
+  {
+    name: "blocks in a row are one transfer",
+    size: 16 * K,
+    map: [5, 6, 7, 8],
+    index: 0,
+    count: 4,
+    reads: [[5, 4]],
+    busy: [0, 1, 2, 3],
+  },
+  {
+    name: "each run of blocks is a transfer",
+    size: 16 * K,
+    map: [5, 6, 20, 3],
+    index: 0,
+    count: 4,
+    reads: [
+      [5, 2],
+      [20, 1],
+      [3, 1],
+    ],
+    busy: [0, 1, 2, 3],
+  },
+  {
+    name: "a short run of bmap is asked for again",
+    size: 16 * K,
+    map: [5, 6, 7, 8],
+    maxRun: 1,
+    index: 0,
+    count: 4,
+    reads: [
+      [5, 2],
+      [7, 2],
+    ],
+    busy: [0, 1, 2, 3],
+  },
+  {
+    name: "a hole needs no transfer and is read-only",
+    size: 12 * K,
+    map: [HOLE, HOLE, HOLE],
+    index: 0,
+    count: 3,
+    reads: [],
+    busy: [0, 1, 2],
+    rdonly: [0, 1, 2],
+  },
+  {
+    name: "a hole between blocks is zeroed and read-only",
+    size: 12 * K,
+    map: [4, HOLE, 6],
+    index: 0,
+    count: 3,
+    reads: [
+      [4, 1],
+      [6, 1],
+    ],
+    busy: [0, 1, 2],
+    rdonly: [1],
+  },
+  {
+    name: "blocks past the map's end are a hole",
+    size: 12 * K,
+    map: [4],
+    index: 0,
+    count: 3,
+    reads: [[4, 1]],
+    busy: [0, 1, 2],
+    rdonly: [1, 2],
+  },
+  {
+    name: "pages past the end of the file are trimmed",
+    size: 5000,
+    map: [4, 5],
+    index: 1,
+    count: 6,
+    reads: [[5, 1]],
+    busy: [1],
+  },
+  {
+    name: "resident pages are returned without a transfer",
+    size: 12 * K,
+    map: [4, 5, 6],
+    planted: [0, 1, 2],
+    index: 0,
+    count: 3,
+    reads: [],
+    busy: [0, 1, 2],
+  },
+  {
+    name: "a transfer is cut before a resident page, which is skipped",
+    size: 16 * K,
+    map: [4, 5, 6, 7],
+    planted: [1],
+    index: 0,
+    count: 4,
+    reads: [
+      [4, 1],
+      [6, 2],
+    ],
+    busy: [0, 1, 2, 3],
+  },
+  {
+    name: "resident pages at both ends are skipped",
+    size: 16 * K,
+    map: [4, 5, 6, 7],
+    planted: [0, 3],
+    index: 0,
+    count: 4,
+    reads: [[5, 2]],
+    busy: [0, 1, 2, 3],
+  },
+  {
+    name: "a block of two pages brings its other page",
+    blockSize: 8 * K,
+    size: 32 * K,
+    map: [3, 7, 1, 2],
+    index: 3,
+    count: 1,
+    reads: [[7, 1]],
+    busy: [3],
+    idle: [2],
+  },
+  {
+    name: "a block of four pages brings neighbours at both sides",
+    blockSize: 16 * K,
+    size: 64 * K,
+    map: [3, 4, 1],
+    index: 3,
+    count: 2,
+    reads: [[3, 2]],
+    busy: [3, 4],
+    idle: [0, 1, 2, 5, 6, 7],
+  },
+  {
+    name: "the last block is read whole, and its pages past the end are there",
+    blockSize: 16 * K,
+    size: 17 * K,
+    map: [3, 9],
+    index: 4,
+    count: 1,
+    reads: [[9, 1]],
+    busy: [4],
+    idle: [5, 6, 7],
+  },
+  {
+    name: "a resident page of a large block is kept",
+    blockSize: 8 * K,
+    size: 16 * K,
+    map: [3, 4],
+    planted: [0],
+    index: 1,
+    count: 1,
+    reads: [[3.5, 0.5]],
+    busy: [1],
+    idle: [0],
+  },
+  {
+    name: "resident pages of a large block need not their neighbours",
+    blockSize: 8 * K,
+    size: 16 * K,
+    map: [3, 4],
+    planted: [1],
+    index: 1,
+    count: 1,
+    reads: [],
+    busy: [1],
+  },
+  {
+    name: "small blocks in a row are one transfer",
+    blockSize: K,
+    size: 8 * K,
+    map: [8, 9, 10, 11, 12, 13, 14, 15],
+    index: 0,
+    count: 2,
+    reads: [[8, 8]],
+    busy: [0, 1],
+  },
+  {
+    name: "small blocks all over are a transfer each",
+    blockSize: K,
+    size: 4 * K,
+    map: [8, 20, 11, 9],
+    index: 0,
+    count: 1,
+    reads: [
+      [8, 1],
+      [20, 1],
+      [11, 1],
+      [9, 1],
+    ],
+    busy: [0],
+  },
+  {
+    name: "a hole of a small block makes its whole page read-only",
+    blockSize: K,
+    size: 8 * K,
+    map: [8, HOLE, 10, 11, 12, 13, 14, 15],
+    index: 0,
+    count: 2,
+    reads: [
+      [8, 1],
+      [10, 6],
+    ],
+    busy: [0, 1],
+    rdonly: [0],
+  },
+  {
+    name: "a hole over the border of two pages makes both read-only",
+    blockSize: K,
+    size: 12 * K,
+    map: [8, 9, 10, HOLE, HOLE, HOLE, 14, 15, 16, 17, 18, 19],
+    index: 0,
+    count: 3,
+    reads: [
+      [8, 3],
+      [14, 6],
+    ],
+    busy: [0, 1, 2],
+    rdonly: [0, 1],
+  },
+  {
+    name: "the page behind the last small block is zero there",
+    blockSize: K,
+    size: 2100,
+    map: [8, 9, 10],
+    index: 0,
+    count: 1,
+    reads: [[8, 3]],
+    busy: [0],
+  },
+  {
+    name: "blocks of half a page meet a resident page",
+    blockSize: 2 * K,
+    size: 12 * K,
+    map: [5, 6, 7, 8, 9, 10],
+    planted: [1],
+    index: 0,
+    count: 3,
+    reads: [
+      [5, 2],
+      [9, 2],
+    ],
+    busy: [0, 1, 2],
+  },
+];
