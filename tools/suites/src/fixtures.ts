@@ -11,7 +11,7 @@ import type { ManifestEntry } from "@physio/machine/verify";
 import { ROOT } from "./cli.ts";
 
 /** [logical block, physical block, count] */
-export type BlockRun = readonly [number, number, number];
+type BlockRun = readonly [number, number, number];
 
 export interface FixtureEntry extends ManifestEntry {
   readonly runs?: readonly BlockRun[];

@@ -5,7 +5,7 @@
  * is read back from the host: names, sizes, modes, owners, times, hashes. Sparse files are listed
  * by their ranges, so that files of gigabytes cost nothing.
  */
-import { execFileSync, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { encodeName } from "@physio/kern";
@@ -20,8 +20,14 @@ export function haveE2fsprogs(): boolean {
   );
 }
 
-function tool(name: string, args: readonly string[], allowed: readonly number[] = [0]): string {
-  const run = spawnSync(name, args, { env: { PATH, LC_ALL: "C", MKE2FS_CONFIG: "/dev/null" } });
+function tool(
+  name: string,
+  args: readonly string[],
+  allowed: readonly number[] = [0],
+  input = "",
+): string {
+  const env = { PATH, LC_ALL: "C", MKE2FS_CONFIG: "/dev/null" };
+  const run = spawnSync(name, args, { env, input, maxBuffer: 2 ** 26 });
   if (allowed.includes(run.status ?? -1)) return run.stdout.toString("latin1");
   throw new Error(`${name} ${args.join(" ")}: ${run.status}: ${run.stderr}`);
 }
@@ -144,14 +150,8 @@ export function makeImage(path: string, tree: HostTree, options: ImageOptions): 
 
 /** What `debugfs` prints for some of its commands. */
 export function debugfs(image: string, commands: readonly string[], write = false): string {
-  const input = commands.join("\n");
-  const flags = write ? ["-w", "-f", "-"] : ["-f", "-"];
-  return execFileSync("debugfs", [...flags, image], {
-    input,
-    env: { PATH },
-    stdio: ["pipe", "pipe", "ignore"],
-    maxBuffer: 2 ** 26,
-  }).toString("latin1");
+  const flags = write ? ["-w"] : [];
+  return tool("debugfs", [...flags, "-f", "-", image], [0], commands.join("\n"));
 }
 
 /** Inode number, links and sectors of each entry whose name debugfs takes, as debugfs says. */

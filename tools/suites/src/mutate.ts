@@ -11,7 +11,7 @@ import type { Fixture } from "./fixtures.ts";
 import { FIXTURE_NAMES, fixture, groupTable, inodeOffset } from "./fixtures.ts";
 
 /** Whole numbers from a seed (mulberry32). */
-export class Random {
+class Random {
   #state: number;
 
   constructor(seed: number) {

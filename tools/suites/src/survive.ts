@@ -16,6 +16,7 @@ import type { Limits } from "./examine.ts";
 import { newHasher, runBounded } from "./examine.ts";
 import type { Mutant } from "./mutate.ts";
 import { mutant } from "./mutate.ts";
+import { watched } from "./watchdog.ts";
 
 /** Honest images need some thousand steps and a tenth of a second. */
 const LIMITS: Limits = Object.freeze({ steps: 1_000_000, milliseconds: 5000 });
@@ -77,6 +78,10 @@ function manifestOf(of: Mutant["of"]): Manifest {
 
 /** Let a machine meet the mutant of that number. @throws everything that is not an errno, with the number. */
 export function survive(seed: number): Outcome {
+  return watched(seed, () => meet(seed));
+}
+
+function meet(seed: number): Outcome {
   const { of, bytes, note } = mutant(seed);
   try {
     const m = machine(CONFIGS[seed % CONFIGS.length](seed));

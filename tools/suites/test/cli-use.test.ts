@@ -12,6 +12,7 @@ import { entryOf, fixture } from "../src/fixtures.ts";
 const lic = fixture("lic-1k");
 const hdr = fixture("hdr-4k");
 const man = fixture("man-2k-rev0");
+const GPL = "/licences/GPL-2";
 const COMMANDS = ["demo", "verify", "ls", "stat", "cat"];
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
@@ -47,17 +48,16 @@ test("without a command: the help on stderr, exit code 2", async () => {
   expect(run.err).toContain("Usage: physio");
 });
 
-test("--help and --version everywhere: exit code 0", async () => {
-  const calls = ["--help", "--version"].flatMap((flag) => [
-    [flag],
-    ...COMMANDS.map((command) => [command, flag]),
-  ]);
-  for (const call of calls) {
-    const run = await physio(...call);
-    expect([run.code, run.err], call.join(" ")).toEqual([0, ""]);
-    expect(run.text).toMatch(call.includes("--help") ? /^Usage: physio/ : /^\d+\.\d+\.\d+\n$/);
-  }
-});
+for (const command of ["", ...COMMANDS])
+  test.concurrent(`--help and --version of physio ${command}: exit code 0`, async () => {
+    const before = command === "" ? [] : [command];
+    const help = await physio(...before, "--help");
+    expect([help.code, help.err]).toEqual([0, ""]);
+    expect(help.text).toMatch(new RegExp(`^Usage: physio ${command}`));
+    const version = await physio(...before, "--version");
+    expect([version.code, version.err]).toEqual([0, ""]);
+    expect(version.text).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
 
 // ---- cat
 
@@ -126,7 +126,8 @@ test("ls prints a line for each entry, as the disk has them", async () => {
     .trimEnd()
     .split("\n")
     .map((l) => l.split(" -> ")[0].split(" ").at(-1));
-  expect(names.toSorted()).toEqual(entryOf(lic, "/").names!.toSorted());
+  expect(new Set(names)).toEqual(new Set(entryOf(lic, "/").names));
+  expect(names.length).toBe(entryOf(lic, "/").names!.length);
   expect(run.text).toMatch(/^c--------- .* 5, 1 .* console$/m);
   expect(run.text).toMatch(/^drwx------ .* lost\+found$/m);
   expect(run.text).toMatch(/^lrwxrwxrwx .* fast-59-bytes -> x{59}$/m);
@@ -142,7 +143,8 @@ test("ls --json and stat --json say what the manifest says", async () => {
   expect(records.map((r) => r.path)).toEqual(entryOf(lic, "/licences").names);
   for (const record of records.filter((r) => !r.path.startsWith(".")))
     expect(record.ino).toBe(entryOf(lic, `/licences/${record.path}`).ino);
-  const { sha256: _, runs, indirect, mode, fast, ...wanted } = entryOf(lic, "/licences/GPL-2");
+  const { path, type, ino, mode, uid, gid, size, links, sectors, mtime } = entryOf(lic, GPL);
+  const wanted = { path, type, ino, uid, gid, size, links, sectors, mtime };
   expect(JSON.parse(stat.text)).toMatchObject({ ...wanted, mode: Number.parseInt(mode!, 8) });
   expect(JSON.parse(link.text)).toMatchObject({ type: "symlink", target: "../licences/GPL-2" });
 });

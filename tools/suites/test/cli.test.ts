@@ -49,9 +49,11 @@ const manifest = (what: string, text: Uint8Array | string, ...names: string[]): 
   };
 };
 
+const MKFIFO = "mkfifo"; // of the host
+
 function fifo(): string {
   const path = join(scratch.path, "fifo");
-  execFileSync("mkfifo", [path]);
+  execFileSync(MKFIFO, [path]);
   return path;
 }
 

@@ -88,7 +88,7 @@ export class RootBus {
     const lock = new Mutex(sched, name);
     // What the bus knows of the chip's reach narrows the parent tag, as a bridge would.
     const tag = reach < MAXADDR ? dmaTag.child({ lowAddr: reach }) : dmaTag;
-    return new Device(name, null, { regs, intr, port, dmaTag: tag, lock });
+    return new Device(name, this.devices.length, null, { regs, intr, port, dmaTag: tag, lock });
   }
 
   /** Busy-wait for `ns`: hardware goes on, threads do not. @bsd #Y DELAY(9) */

@@ -25,6 +25,8 @@ export interface DeviceResources {
 
 export class Device implements DeviceResources {
   readonly name: string;
+  /** Which device of the bus it is, from 0. */
+  readonly unit: number;
   readonly parent: Device | null;
   readonly children: Device[];
   readonly regs: BusSpace;
@@ -35,8 +37,9 @@ export class Device implements DeviceResources {
   /** The driver's. */
   softc: unknown;
 
-  constructor(name: string, parent: Device | null, resources: DeviceResources) {
+  constructor(name: string, unit: number, parent: Device | null, resources: DeviceResources) {
     this.name = name;
+    this.unit = unit;
     this.parent = parent;
     this.children = [];
     this.regs = resources.regs;

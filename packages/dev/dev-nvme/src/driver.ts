@@ -27,7 +27,7 @@ import type { Kmem } from "@physio/pmap";
 import type { Scheduler, Sleeps } from "@physio/sched";
 import { SoftIntr } from "@physio/sched";
 import type { Trace } from "@physio/trace";
-import { Ktr, traceEvent } from "@physio/trace";
+import { Ktr, traceSpan } from "@physio/trace";
 import type { Identity } from "./controller.ts";
 import { Controller } from "./controller.ts";
 import type { QueuePair } from "./queue-pair.ts";
@@ -42,8 +42,13 @@ export interface NvmeDriverConfig {
 }
 
 const TRACKERS = 32;
-const SUBMIT = traceEvent(Ktr.DEV, "nvme submit", "cid", "opcode", "lba", "segments");
-const COMPLETE = traceEvent(Ktr.DEV, "nvme complete", "cid", "status");
+/** A command, told apart by its id and, above 16 bits, the unit. */
+const COMMAND = traceSpan(
+  Ktr.DEV,
+  "nvme command",
+  ["id", "opcode", "lba", "segments"],
+  ["id", "status"],
+);
 
 export class NvmeDriver {
   readonly device: Device;
@@ -208,8 +213,12 @@ export class NvmeDriver {
       view.setUint16(Sqe.CDW12, sectors - 1, true);
     }
     this.commands++;
-    this.#config.trace.record(SUBMIT, tracker.cid, opcode, lba, segments);
+    this.#config.trace.record(COMMAND.begin, this.#traceId(tracker.cid), opcode, lba, segments);
     this.#pair!.submit(this.#command);
+  }
+
+  #traceId(cid: number): number {
+    return this.device.unit * 65536 + cid;
   }
 
   /** A 64-bit number, little-endian. */
@@ -238,7 +247,7 @@ export class NvmeDriver {
     if (tracker?.bio == null)
       panic(`nvme: ${this.device.name} completed command ${cid}, which is not out`);
     const { bio } = tracker;
-    this.#config.trace.record(COMPLETE, cid, status);
+    this.#config.trace.record(COMMAND.end, this.#traceId(cid), status);
     if (tracker.loaded) {
       tracker.map.sync(bio.command === BioCommand.READ ? Sync.POSTREAD : Sync.POSTWRITE);
       tracker.map.unload();

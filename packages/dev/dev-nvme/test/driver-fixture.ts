@@ -88,7 +88,7 @@ export class DriverMachine {
       trace,
       sysctl: new SysctlTree(),
       allocPage: (highest) => {
-        const frame = this.mem.allocContig(1, { high: highest });
+        const frame = this.mem.allocContig(1, { high: highest as number });
         return frame < 0 ? -1 : this.mem.addrOf(frame);
       },
       ...(bouncePages === undefined ? {} : { maxPages: bouncePages }),

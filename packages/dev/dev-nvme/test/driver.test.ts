@@ -3,7 +3,7 @@ import { BufFlag } from "@physio/blkio";
 import { Sync } from "@physio/busdma";
 import type { Bio } from "@physio/carriers";
 import { BioCommand } from "@physio/carriers";
-import { Errno, KiB, MAXADDR_32BIT, MiB, PAGE_SIZE } from "@physio/kern";
+import { Errno, KiB, MAXADDR_32BIT, PAGE_SIZE } from "@physio/kern";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { DriverMachine, sameBytes } from "./driver-fixture.ts";

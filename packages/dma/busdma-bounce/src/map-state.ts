@@ -25,6 +25,15 @@ export class BounceState {
     this.pages = new PageList();
     this.queuedAt = 0;
   }
+
+  toString(): string {
+    const { needed, reserved, pages, zone } = this;
+    return `${pages.count} pages of ${zone.name}, needs ${needed}, ${reserved} reserved`;
+  }
+
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return `BounceState(${this.toString()})`;
+  }
 }
 
 /** The bounce state of a map that has one. */

@@ -10,7 +10,7 @@
 
 import type { DmaMap } from "@physio/busdma";
 import type { BusAddr, Bytes, Frame, PhysAddr, VirtAddr } from "@physio/kern";
-import { panic, Stailq } from "@physio/kern";
+import { hex, panic, Stailq } from "@physio/kern";
 
 const NIL = -1;
 const FIRST_ROWS = 64;
@@ -145,6 +145,14 @@ export class BounceZone {
         `bounce ${this.name}: total ${total} = free ${free} + reserved ${reserved} + active ${active}, ${listed} listed`,
       );
     }
+  }
+
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    const { name, total, free, reserved, active, waiting } = this;
+    return (
+      `BounceZone(${name} up to ${hex(this.lowAddr)}: ${total} pages, ${free} free, ${reserved} reserved, ` +
+      `${active} active, ${waiting.length} maps wait)`
+    );
   }
 
   #append(list: PageList, row: number): void {

@@ -121,6 +121,11 @@ export class DmaMap {
     this.loadMem(mem, callback, this.#arg as never, BusDma.WAITOK);
   }
 
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    const state = this.waiting ? "waiting for bounce pages" : "not waiting";
+    return `DmaMap(${state}, ${this.md === null ? "never bounces" : String(this.md)})`;
+  }
+
   #begin(length: Bytes): Errno {
     if (this.waiting) panic("bus_dma: load of a map whose load still waits");
     const { tag } = this;

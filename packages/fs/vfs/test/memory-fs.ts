@@ -21,6 +21,7 @@ interface Inode {
 }
 
 const ROOT = 2;
+const NOWHERE = 1;
 
 export class MemoryFs implements MountOps {
   readonly fsName = "memory";
@@ -62,7 +63,7 @@ export class MemoryFs implements MountOps {
       getpages: refuse,
       bmap: refuse,
     };
-    this.#plant(tree, ROOT, ROOT);
+    this.#plant(tree, ROOT, NOWHERE); // only namei keeps `..` below the root
   }
 
   *vget(ino: number): Sleeps<Vnode> {

@@ -9,7 +9,7 @@
  * Field owners: b = whoever holds BUSY; d = the driver between strategy and biodone; c = the cache.
  */
 import type { Bits, Bytes, Errno, FileOffset, VirtAddr } from "@physio/kern";
-import { bitset, Errno as E } from "@physio/kern";
+import { bitset, Errno as E, errnoName, formatBits } from "@physio/kern";
 
 export const BufFlag = bitset<"BufFlag">()({
   READ: 0x01, //   b: from the disk to memory; clear: to the disk
@@ -74,6 +74,12 @@ export class Buf {
     this.pendingParts = 0;
     this.next = null;
     this.prev = null;
+  }
+
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    const { blkno, bcount, resid } = this;
+    const error = this.error === E.OK ? "" : `, ${errnoName(this.error)}`;
+    return `Buf(block ${blkno}, ${bcount} bytes, ${resid} left, ${formatBits(BufFlag, this.flags)}${error})`;
   }
 
   describeWait(): string {

@@ -9,8 +9,8 @@
  * Invariant (`check`): every cached buf is in its disk's table; it is on the free list if and only
  * if it is not busy; `bytes` is the sum of their sizes.
  */
-import type { Bytes } from "@physio/kern";
-import { Errno, panic, Tailq } from "@physio/kern";
+import type { Bytes, VirtAddr } from "@physio/kern";
+import { Errno, ErrnoError, panic, Tailq } from "@physio/kern";
 import type { Kmem } from "@physio/pmap";
 import type { Sleeps } from "@physio/sched";
 import { Buf, BufFlag, BufPriority } from "./buf.ts";
@@ -140,7 +140,7 @@ export class BufCache {
   #make(disk: Disk, blkno: number, size: Bytes): Buf {
     const buf = new Buf();
     buf.flags = BufFlag.BUSY;
-    buf.data = this.#kmem.alloc(size);
+    buf.data = this.#memory(size);
     buf.bufsize = size;
     buf.bcount = size;
     buf.blkno = blkno;
@@ -154,6 +154,18 @@ export class BufCache {
     this.#diskOf.set(buf, disk);
     this.bytes += size;
     return buf;
+  }
+
+  /** Memory for a buf; idle bufs give theirs up when there is none. @throws {ErrnoError} ENOMEM. */
+  #memory(size: Bytes): VirtAddr {
+    for (;;) {
+      try {
+        return this.#kmem.alloc(size);
+      } catch (error) {
+        if (!(error instanceof ErrnoError) || this.#idle.first === null) throw error;
+        this.#destroy(this.#idle.first);
+      }
+    }
   }
 
   /** => `buf` is idle. */

@@ -11,10 +11,10 @@ import { Bio, BioCommand } from "@physio/carriers";
 import type { Bytes, FileOffset } from "@physio/kern";
 import { Errno, ErrnoError, isWhole, panic, Stailq } from "@physio/kern";
 import type { Trace } from "@physio/trace";
-import { Ktr, traceEvent } from "@physio/trace";
 import type { Buf } from "./buf.ts";
 import { BufFlag, blockOffset } from "./buf.ts";
 import type { IoBufs } from "./iodone.ts";
+import { TRANSFER } from "./iodone.ts";
 
 export interface DiskConfig {
   readonly name: string;
@@ -25,8 +25,6 @@ export interface DiskConfig {
   /** Queue a bio; never sleeps; answers with biodone. */
   readonly start: (bio: Bio) => void;
 }
-
-const START = traceEvent(Ktr.BUF, "strategy", "blkno", "bcount", "flags");
 
 export class Disk {
   readonly name: string;
@@ -74,7 +72,7 @@ export class Disk {
     buf.flags &= ~BufFlag.DONE;
     buf.error = Errno.OK;
     buf.resid = buf.bcount;
-    this.#trace.record(START, buf.blkno, buf.bcount, buf.flags);
+    this.#trace.record(TRANSFER.begin, buf.blkno, buf.bcount, buf.flags);
     if (offset % this.sectorSize !== 0 || buf.bcount % this.sectorSize !== 0) {
       this.#refuse(buf, Errno.EINVAL);
     } else if (!(offset >= 0 && offset + buf.bcount <= this.mediaSize))

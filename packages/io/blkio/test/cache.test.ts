@@ -122,6 +122,22 @@ describe("the cache", () => {
     m.finish();
   });
 
+  test("gives up idle bufs when no frame is free, and is ENOMEM when there is none", () => {
+    const m = inline();
+    for (const block of [0, 1, 2]) m.sched.runSync(readBlock(m, block));
+    const frames: number[] = [];
+    while (m.mem.freeFrames > 0) frames.push(m.mem.allocFrame());
+    expect(m.sched.runSync(readBlock(m, 9)).bytes).toEqual(onDisk(m, 9));
+    expect(m.cache.bytes).toBe(3 * BLOCK);
+    const held = [1, 2, 9].map((block) =>
+      m.sched.runSync(m.cache.bread(m.disk, sector(block), BLOCK)),
+    );
+    expect(() => m.sched.runSync(readBlock(m, 10))).toThrow("ENOMEM");
+    for (const buf of held) m.cache.brelse(buf);
+    for (const frame of frames) m.mem.freeFrame(frame);
+    m.finish();
+  });
+
   test("does not keep a buf that is forgotten, nor one that was got and never read", () => {
     const m = inline();
     m.cache.forget(m.sched.runSync(m.cache.bread(m.disk, 0, BLOCK)));

@@ -6,7 +6,7 @@
  * `biodone`. Follows sys/sys/bio.h and g_bio(9).
  */
 import type { Bits, Bytes, Errno, FileOffset, Frame, VirtAddr } from "@physio/kern";
-import { bitset, Errno as E, panic } from "@physio/kern";
+import { bitset, Errno as E, errnoName, formatBits, panic } from "@physio/kern";
 
 export const BioCommand = Object.freeze({ READ: 1, WRITE: 2, DELETE: 3, FLUSH: 5 } as const);
 export type BioCommand = (typeof BioCommand)[keyof typeof BioCommand];
@@ -65,6 +65,12 @@ export class Bio {
     this.caller = null;
     this.driver = null;
     this.next = null;
+  }
+
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    const command = Object.entries(BioCommand).find(([, code]) => code === this.command);
+    const error = this.error === E.OK ? "" : `, ${errnoName(this.error)}`;
+    return `Bio(${command?.[0]} ${this.offset}+${this.bcount}, ${formatBits(BioFlag, this.flags)}${error})`;
   }
 }
 

@@ -71,7 +71,10 @@ export class Scheduler {
     this.#threads = new Set();
     this.#nextThreadId = 1;
     this.#eventOrder = 0;
-    if (this.#trace !== null) this.#trace.now = () => this.now;
+    if (this.#trace !== null) {
+      this.#trace.now = () => this.now;
+      this.#trace.thread = () => this.current?.id ?? 0;
+    }
   }
 
   /** Live threads, in the order of their creation. */
@@ -85,6 +88,7 @@ export class Scheduler {
       this.#awaken(t, E.ETIMEDOUT),
     );
     this.#threads.add(thread);
+    this.#trace?.threadNames.set(thread.id, name);
     this.#runnable[priority].insertTail(thread);
     return thread;
   }

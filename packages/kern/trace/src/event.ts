@@ -32,24 +32,45 @@ function hashText(text: string): number {
   return hash >>> 0;
 }
 
-/** One kind of event. Make it with `traceEvent` at module level. */
+/** Whether an event stands alone, or begins or ends a span that its first argument identifies. */
+export type TracePhase = "instant" | "begin" | "end";
+
+/** One kind of event. Make it with `traceEvent` or `traceSpan` at module level. */
 export class TraceEvent {
   readonly cls: Ktr;
   readonly name: string;
+  readonly phase: TracePhase;
   /** Names of the arguments in the order of `record`, at most four. */
   readonly args: readonly string[];
   /** Stable over processes: a hash of the class and the name. */
   readonly id: number;
 
-  constructor(cls: Ktr, name: string, args: readonly string[]) {
+  constructor(cls: Ktr, name: string, phase: TracePhase, args: readonly string[]) {
     this.cls = cls;
     this.name = name;
+    this.phase = phase;
     this.args = args;
-    this.id = hashText(`${cls}:${name}`);
+    this.id = hashText(`${cls}:${name}:${phase}`);
   }
 }
 
 /** Define an event: `traceEvent(Ktr.BUF, "biodone", "blkno", "bcount", "error")`. */
 export function traceEvent(cls: Ktr, name: string, ...args: readonly string[]): TraceEvent {
-  return new TraceEvent(cls, name, args);
+  return new TraceEvent(cls, name, "instant", args);
+}
+
+/**
+ * Define a span: a pair of events with one name. Their first argument tells spans that are open at
+ * the same time apart: `traceSpan(Ktr.BUF, "transfer", ["blkno", "bcount"], ["blkno", "error"])`.
+ */
+export function traceSpan(
+  cls: Ktr,
+  name: string,
+  begin: readonly string[],
+  end: readonly string[],
+): { readonly begin: TraceEvent; readonly end: TraceEvent } {
+  return {
+    begin: new TraceEvent(cls, name, "begin", begin),
+    end: new TraceEvent(cls, name, "end", end),
+  };
 }

@@ -1,4 +1,7 @@
-export { Ktr, TraceEvent, traceEvent } from "./event.ts";
+export type { ChromeEvent, ChromeTrace } from "./chrome.ts";
+export { chromeTrace } from "./chrome.ts";
+export type { TracePhase } from "./event.ts";
+export { Ktr, TraceEvent, traceEvent, traceSpan } from "./event.ts";
 export type { SysctlEntry, SysctlValue } from "./sysctl.ts";
 export { Counter, SysctlTree } from "./sysctl.ts";
 export type { TraceEntry } from "./trace.ts";

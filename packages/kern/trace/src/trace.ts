@@ -13,11 +13,13 @@ import { panic } from "@physio/kern";
 import type { Ktr, TraceEvent } from "./event.ts";
 
 const ARGS = 4;
-const WIDTH = ARGS + 1; // the time, then the arguments
+const WIDTH = ARGS + 2; // the time, the thread, then the arguments
 
 /** One entry of the ring, copied out. */
 export interface TraceEntry {
   readonly time: Nanoseconds;
+  /** Id of the thread that ran; 0 is none: hardware, or the code that drives the machine. */
+  readonly thread: number;
   readonly event: TraceEvent;
   readonly args: readonly number[];
 }
@@ -29,6 +31,10 @@ export class Trace {
   recorded: number;
   /** Where the time of an entry comes from; the scheduler sets it. */
   now: () => Nanoseconds;
+  /** Id of the thread that runs; the scheduler sets it. */
+  thread: () => number;
+  /** Names of threads by id, kept when they have ended. */
+  readonly threadNames: Map<number, string>;
   readonly #capacity: number;
   readonly #events: (TraceEvent | null)[];
   readonly #values: Float64Array;
@@ -41,6 +47,8 @@ export class Trace {
     this.mask = 0;
     this.recorded = 0;
     this.now = () => 0;
+    this.thread = () => 0;
+    this.threadNames = new Map([[0, "hardware"]]);
     this.#capacity = capacity;
     this.#events = new Array<TraceEvent | null>(capacity).fill(null);
     this.#values = new Float64Array(capacity * WIDTH);
@@ -60,10 +68,11 @@ export class Trace {
     const at = slot * WIDTH;
     this.#events[slot] = event;
     values[at] = time;
-    values[at + 1] = a;
-    values[at + 2] = b;
-    values[at + 3] = c;
-    values[at + 4] = d;
+    values[at + 1] = this.thread();
+    values[at + 2] = a;
+    values[at + 3] = b;
+    values[at + 4] = c;
+    values[at + 5] = d;
     this.recorded++;
     this.#mix(event.id);
     for (let i = 0; i < WIDTH; i++) this.#mix(values[at + i]);
@@ -90,9 +99,9 @@ export class Trace {
       const slot = n % this.#capacity;
       const event = this.#events[slot];
       if (event === null) panic(`Trace: entry ${n} is empty`);
-      const at = slot * WIDTH + 1;
-      const args = Array.from(this.#values.subarray(at, at + event.args.length));
-      out.push({ time: this.#values[at - 1], event, args });
+      const at = slot * WIDTH;
+      const args = Array.from(this.#values.subarray(at + 2, at + 2 + event.args.length));
+      out.push({ time: this.#values[at], thread: this.#values[at + 1], event, args });
     }
     return out;
   }
@@ -101,7 +110,9 @@ export class Trace {
   format(): string {
     const line = (e: TraceEntry) => {
       const args = e.args.map((value, i) => `${e.event.args[i]}=${value}`).join(" ");
-      return `${(e.time / 1000).toFixed(3)} ${e.event.name} ${args}`.trimEnd();
+      const { name, phase } = e.event;
+      const what = phase === "instant" ? name : `${name} ${phase}`;
+      return `${(e.time / 1000).toFixed(3)} ${what} ${args}`.trimEnd();
     };
     return this.entries().map(line).join("\n");
   }

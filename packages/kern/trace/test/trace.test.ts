@@ -88,6 +88,7 @@ describe("the ring", () => {
       fc.property(calls, fc.integer({ min: 1, max: 12 }), (stream, capacity) => {
         const expected = stream.slice(-capacity).map(([time, event, ...args]) => ({
           time,
+          thread: 0,
           event: EVENTS[event],
           args: args.slice(0, EVENTS[event].args.length),
         }));

@@ -142,6 +142,11 @@ export class Machine {
     this.cache.check();
   }
 
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    const { config, mem, nvme, sched } = this;
+    return `Machine(${config.profile}, ${mem.totalFrames * 4} KiB, ${nvme.length} disks, ${sched.now} ns)`;
+  }
+
   #makeBouncePool(): BouncePool {
     const { mem, sched, trace } = this;
     const allocPage = (highest: number) => {

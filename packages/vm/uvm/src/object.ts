@@ -80,4 +80,8 @@ export class UvmObject {
       for (let i = 0; i < LEAF; i++) if (leaf[i] !== NO_FRAME) yield key * LEAF + i;
     }
   }
+
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return `UvmObject(${this.id}, ${this.pageCount} pages)`;
+  }
 }

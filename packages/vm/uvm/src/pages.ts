@@ -9,7 +9,7 @@
  * Invariant (`check`): an object's index and its pages' columns agree; a page is on at most one queue.
  */
 import type { Bits, Errno, Frame } from "@physio/kern";
-import { bitset, NO_FRAME, PAGE_SIZE, panic } from "@physio/kern";
+import { bitset, formatBits, NO_FRAME, PAGE_SIZE, panic } from "@physio/kern";
 import type { PhysMem } from "@physio/physmem";
 import { ROW_MASK } from "@physio/physmem";
 import type { Scheduler, Sleeps } from "@physio/sched";
@@ -28,6 +28,9 @@ export const Ufp = bitset<"Ufp">()({
 });
 export type Ufp = Bits<"Ufp">;
 
+/** @bsd #P[pages give way, they do not wait] uvmexp.reserve_kernel */
+const RESERVED_MOST = 64;
+
 const ALLOC = traceEvent(Ktr.VM, "pagealloc", "object", "page", "frame");
 const FREE = traceEvent(Ktr.VM, "pagefree", "object", "page", "frame");
 
@@ -42,6 +45,8 @@ export class UvmPages {
   resident: number;
   readonly #objects: Map<number, UvmObject>;
   #nextObject: number;
+  /** Frames that pages leave to kernel memory as long as there is something to reclaim. */
+  readonly #reserved: number;
   /** Threads that wait for a frame. */
   #shortOfMemory: number;
 
@@ -54,6 +59,7 @@ export class UvmPages {
     this.resident = 0;
     this.#objects = new Map();
     this.#nextObject = 1;
+    this.#reserved = Math.min(RESERVED_MOST, Math.floor(mem.totalFrames / 32));
     this.#shortOfMemory = 0;
   }
 
@@ -86,8 +92,8 @@ export class UvmPages {
    * @returns NO_FRAME when memory is short.   @bsd #Y uvm_pagealloc
    */
   alloc(object: UvmObject, index: number): Frame {
-    let frame = this.mem.allocFrame();
-    if (frame === NO_FRAME && this.#reclaim()) frame = this.mem.allocFrame();
+    while (this.mem.freeFrames <= this.#reserved && this.#reclaim());
+    const frame = this.mem.allocFrame();
     if (frame === NO_FRAME) return NO_FRAME;
     const section = this.mem.section(frame);
     const row = frame & ROW_MASK;
@@ -117,6 +123,15 @@ export class UvmPages {
     this.resident--;
     this.mem.freeFrame(frame);
     this.sched.wakeup(this);
+  }
+
+  /** A page in words, for debugging. */
+  describe(frame: Frame): string {
+    const queue = ["no queue", "active", "inactive"][
+      this.mem.section(frame).queue[frame & ROW_MASK]
+    ];
+    const owner = `page ${this.indexOf(frame)} of object ${this.objectOf(frame).id}`;
+    return `Page(frame ${frame}, ${owner}, ${formatBits(Pg, this.flags(frame))}, ${queue})`;
   }
 
   objectOf(frame: Frame): UvmObject {

@@ -71,6 +71,19 @@ describe("a page is allocated when no frame is free", () => {
   });
 });
 
+test("pages leave a few frames to kernel memory as long as others can be reclaimed", () => {
+  const m = new UvmMachine(128);
+  const object = m.object();
+  for (let i = 0; i < 500; i++) m.resident(object, i);
+  expect(m.mem.freeFrames).toBe(4);
+  const va = m.kmem.alloc(4 * 4096);
+  expect(m.mem.freeFrames).toBe(0);
+  m.resident(object, 1000);
+  expect(m.mem.freeFrames).toBe(4);
+  m.kmem.free(va, 4 * 4096);
+  m.finish();
+});
+
 describe("findPages with all frames busy", () => {
   function* want(m: UvmMachine, object: UvmObject, index: number, log: number[]): Sleeps<void> {
     const pages = new Int32Array(1);
