@@ -236,3 +236,11 @@ test("what the manifest does not list is read, counted, and not judged", () => {
   expect(report.failures).toEqual([]);
   expect(report.unlisted).toBe(lic.entries.length - entries.length);
 });
+
+test("an unlisted file of 2 TiB of holes takes no time: holes are not read", () => {
+  const bytes = hdr.bytes.slice();
+  const inode = inodeOffset(hdr, entryOf(hdr, "/holes").ino as number);
+  new DataView(bytes.buffer).setUint32(inode + 108, 0x200, true); // i_size_high
+  const entries = hdr.entries.filter((e) => e.path !== "/holes");
+  expect(check(hdr, new MemoryMedia(bytes), entries)).toMatchObject({ failures: [], unlisted: 1 });
+});

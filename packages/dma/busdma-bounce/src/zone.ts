@@ -28,6 +28,7 @@ export class PageList {
   }
 }
 
+/** @bsd #P[no memory domain] struct bounce_zone */
 export class BounceZone {
   readonly name: string;
   /** Highest address that its pages have, and their alignment. */

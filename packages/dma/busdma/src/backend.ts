@@ -36,7 +36,7 @@ export interface DmaBackend {
   /** Memory of `tag.maxSize` bytes that obeys the tag. @returns null: ENOMEM. */
   readonly memAlloc: (tag: DmaTag, flags: BusDma) => DmaMemory | null;
   readonly memFree: (tag: DmaTag, memory: DmaMemory) => void;
-  /** Append a virtual range to `segs`. @returns OK; EFBIG; EINPROGRESS; ENOMEM (NOWAIT, or never possible). */
+  /** Append a virtual range to `segs`. @returns OK; EFBIG; EINPROGRESS; ENOMEM (NOWAIT, or never possible). @bsd #Y _bus_dmamap_load_buffer */
   readonly loadBuffer: (
     tag: DmaTag,
     map: DmaMap,
@@ -46,7 +46,7 @@ export interface DmaBackend {
     flags: BusDma,
     segs: SegList,
   ) => Errno;
-  /** Append a physical range. @returns as loadBuffer. */
+  /** Append a physical range. @returns as loadBuffer. @bsd #Y _bus_dmamap_load_phys */
   readonly loadPhys: (
     tag: DmaTag,
     map: DmaMap,
@@ -55,7 +55,7 @@ export interface DmaBackend {
     flags: BusDma,
     segs: SegList,
   ) => Errno;
-  /** Append `len` bytes that begin `offset` bytes into the first of `ma`. @returns as loadBuffer. */
+  /** Append `len` bytes that begin `offset` bytes into the first of `ma`. @returns as loadBuffer. @bsd #Y _bus_dmamap_load_ma */
   readonly loadPages: (
     tag: DmaTag,
     map: DmaMap,
@@ -65,7 +65,7 @@ export interface DmaBackend {
     flags: BusDma,
     segs: SegList,
   ) => Errno;
-  /** The load has ended with `error`; last chance to change `segs` or to clean up. */
+  /** The load has ended with `error`; last chance to change `segs` or to clean up. @bsd #Y _bus_dmamap_complete */
   readonly complete: (tag: DmaTag, map: DmaMap, segs: SegList, error: Errno) => void;
   /** Copy bounced data and maintain caches. */
   readonly sync: (tag: DmaTag, map: DmaMap, ops: Sync) => void;

@@ -2,7 +2,7 @@
 import type { Bits } from "@physio/kern";
 import { bitset, MAXADDR, MAXADDR_24BIT, MAXADDR_32BIT } from "@physio/kern";
 
-/** Flags of tags, maps, loads and allocations. */
+/** Flags of tags, maps, loads and allocations. @bsd #Y BUS_DMA_WAITOK, BUS_DMA_NOWAIT, BUS_DMA_ALLOCNOW, BUS_DMA_KEEP_PG_OFFSET */
 export const BusDma = bitset<"BusDma">()({
   WAITOK: 0x000, //         loads: may be deferred (EINPROGRESS)
   NOWAIT: 0x001, //         loads: never deferred (ENOMEM)
@@ -14,7 +14,7 @@ export const BusDma = bitset<"BusDma">()({
 });
 export type BusDma = Bits<"BusDma">;
 
-/** Operations of sync, from the point of view of host memory: READ is device to memory. */
+/** Operations of sync, from the point of view of host memory: READ is device to memory. @bsd #Y bus_dmasync_op_t, BUS_DMASYNC_PREREAD, BUS_DMASYNC_POSTREAD, BUS_DMASYNC_PREWRITE, BUS_DMASYNC_POSTWRITE */
 export const Sync = bitset<"Sync">()({
   PREREAD: 1, //   before the device writes memory
   POSTREAD: 2, //  after it did, before the CPU reads
@@ -23,8 +23,11 @@ export const Sync = bitset<"Sync">()({
 });
 export type Sync = Bits<"Sync">;
 
+/** @bsd #Y BUS_SPACE_MAXADDR */
 export const BUS_SPACE_MAXADDR = MAXADDR;
+/** @bsd #Y BUS_SPACE_MAXADDR_32BIT */
 export const BUS_SPACE_MAXADDR_32BIT = MAXADDR_32BIT;
+/** @bsd #Y BUS_SPACE_MAXADDR_24BIT */
 export const BUS_SPACE_MAXADDR_24BIT = MAXADDR_24BIT;
-/** No limit on the number of segments. @bsd #Y BUS_SPACE_UNRESTRICTED */
+/** No limit on the number of segments. @bsd #P[lists hold 4096 segments] BUS_SPACE_UNRESTRICTED */
 export const BUS_SPACE_UNRESTRICTED = 0x7fff_ffff;

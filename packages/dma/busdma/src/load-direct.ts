@@ -29,33 +29,36 @@ export function loadDirect(
   segs: SegList,
 ): Errno {
   const { mem } = pmap;
+  const { addr, len: lengths } = segs;
   const { maxSegSize, boundaryMask } = tag;
   let page = pageOf(va);
   let index = page & LEAF_MASK;
   let frames = pmap.leaf(page);
-  let offset = pageOffset(va);
-  let left = len;
+  let size = Math.min(len, PAGE_SIZE - pageOffset(va));
+  let left: Bytes = len;
   let previous = NO_FRAME - 1;
-  let runFrame = NO_FRAME;
-  let runOffset = 0;
-  let runLength = 0;
+  let at = -1;
+  let runLength: Bytes = 0;
   while (left > 0) {
     const frame = frames === null ? NO_FRAME : frames[index];
-    if (frame < 0)
-      panic(`bus_dma: load of ${len} bytes at ${va}: page ${page} + ${index} is not mapped`);
-    const size = Math.min(left, PAGE_SIZE - offset);
     const grown = runLength + size;
     if (frame === previous + 1 && grown <= maxSegSize && (frame & boundaryMask) !== 0) {
       runLength = grown;
     } else {
-      if (runLength > 0 && !segs.push(mem.addrOf(runFrame) + runOffset, runLength)) return E.EFBIG;
-      runFrame = frame;
-      runOffset = offset;
+      if (frame < 0)
+        panic(`bus_dma: load of ${len} bytes at ${va}: the last ${left} are not mapped`);
+      if (at >= 0) lengths[at] = runLength;
+      at++;
+      if (at === addr.length) {
+        segs.count = at;
+        return E.EFBIG;
+      }
+      addr[at] = mem.addrOf(frame);
       runLength = size;
     }
     previous = frame;
-    offset = 0;
     left -= size;
+    size = left < PAGE_SIZE ? left : PAGE_SIZE;
     index++;
     if (index === LEAF_PAGES) {
       page += LEAF_PAGES - (page & LEAF_MASK);
@@ -63,5 +66,8 @@ export function loadDirect(
       frames = pmap.leaf(page);
     }
   }
-  return segs.push(mem.addrOf(runFrame) + runOffset, runLength) ? E.OK : E.EFBIG;
+  lengths[at] = runLength;
+  addr[0] += pageOffset(va);
+  segs.count = at + 1;
+  return E.OK;
 }

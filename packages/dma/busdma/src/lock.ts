@@ -9,7 +9,9 @@ import type { Mutex } from "@physio/sched";
 
 export const BUS_DMA_LOCK = 0;
 export const BUS_DMA_UNLOCK = 1;
+/** @bsd #Y bus_dma_lock_op_t */
 export type LockOp = typeof BUS_DMA_LOCK | typeof BUS_DMA_UNLOCK;
+/** @bsd #Y bus_dma_lock_t */
 export type LockFunction = (op: LockOp) => void;
 
 /** A lock function over a mutex. @bsd #Y busdma_lock_mutex */
@@ -17,7 +19,7 @@ export function busdmaLockMutex(mutex: Mutex): LockFunction {
   return (op) => (op === BUS_DMA_LOCK ? mutex.enter() : mutex.exit());
 }
 
-/** The lock function of a tag that was given none: such a tag must not be used for loads that wait. @bsd #Y _busdma_dflt_lock */
+/** The lock function of a tag that was given none: such a tag must not be used for loads that wait. @bsd #Y _busdma_dflt_lock, dflt_lock */
 export function dfltLock(): never {
   panic("bus_dma: a deferred load was resumed on a tag without a lock function");
 }

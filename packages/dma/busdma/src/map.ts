@@ -19,13 +19,14 @@ import { BusDma } from "./flags.ts";
 import type { SegList } from "./seg-list.ts";
 import type { DmaTag } from "./tag.ts";
 
-/** Gets the segments of a load. `segs` is borrowed: valid until the callback returns. With an error `count` is 0. */
+/** Gets the segments of a load. `segs` is borrowed: valid until the callback returns. With an error `count` is 0. @bsd #Y bus_dmamap_callback_t */
 export type LoadCallback<A> = (arg: A, segs: SegList, count: number, error: Errno) => void;
 
 const LOAD = traceEvent(Ktr.BUSDMA, "dmamap_load", "flags", "length", "error", "nsegs");
 const SYNC = traceEvent(Ktr.BUSDMA, "dmamap_sync", "ops");
 const UNLOAD = traceEvent(Ktr.BUSDMA, "dmamap_unload");
 
+/** @bsd #Y bus_dmamap_t, struct bus_dmamap */
 export class DmaMap {
   readonly tag: DmaTag;
   /** The backend's; null: loads of this map never bounce. */
@@ -134,6 +135,7 @@ export class DmaMap {
     return length > 0 && length <= tag.maxSize ? Errno.OK : Errno.EINVAL;
   }
 
+  /** Keep what a later resume needs. @bsd #Y _bus_dmamap_waitok */
   #defer<A>(mem: Memdesc, callback: LoadCallback<A>, arg: A): void {
     this.waiting = true;
     this.#mem = mem;

@@ -7,6 +7,7 @@
 import type { BusAddr, Bytes } from "@physio/kern";
 import { withinBoundary } from "@physio/kern";
 
+/** @bsd #Y bus_dma_segment_t */
 export interface Segment {
   readonly addr: BusAddr;
   readonly len: Bytes;

@@ -73,6 +73,7 @@ const CREATE = traceEvent(
 const clampAddr = (a: BusAddr): BusAddr =>
   Math.min(truncPage(Math.min(a, MAXADDR)) + PAGE_SIZE - 1, MAXADDR);
 
+/** @bsd #Y bus_dma_tag_t */
 export class DmaTag {
   readonly context: DmaContext;
   readonly backend: DmaBackend;
@@ -151,7 +152,7 @@ export class DmaTag {
     return Errno.OK;
   }
 
-  /** A map for one load at a time. @throws {ErrnoError} ENOMEM. @bsd #Y bus_dmamap_create */
+  /** A map for one load at a time. @throws {ErrnoError} ENOMEM. @bsd #P[no flags] bus_dmamap_create */
   createMap(): DmaMap {
     const map = new DmaMap(this);
     map.md = this.backend.mapCreate(this, map);

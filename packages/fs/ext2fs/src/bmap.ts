@@ -6,7 +6,7 @@
  * (or the inode) go. Follows ext2_bmap.c.
  */
 import type { Errno } from "@physio/kern";
-import { Errno as E } from "@physio/kern";
+import { Errno as E, ErrnoError } from "@physio/kern";
 import type { Sleeps } from "@physio/sched";
 import type { BlockMap, Vnode } from "@physio/vfs";
 import { BLOCK_SLOTS, DIRECT_BLOCKS, readU32 } from "./layout.ts";
@@ -63,6 +63,22 @@ function holeRun(indexes: readonly number[], fanOut: number, direct = 0): number
   return fanOut ** indexes.length - 1 - at;
 }
 
+/** Copy an indirect block to `ext2.pointerBlock`. @returns OK; EIO; ENOMEM: no memory for a buf. */
+function* readPointers(ext2: Ext2Mount, block: number): Sleeps<Errno> {
+  try {
+    const { cache } = ext2.context;
+    const buf = yield* ext2.bread(block);
+    const { error } = buf;
+    if (error === E.OK) cache.copy(buf, ext2.pointerBlock);
+    cache.brelse(buf);
+    return error;
+  } catch (error) {
+    // The caller holds pages and a lock: it must get an errno and clean up.
+    if (error instanceof ErrnoError) return error.errno;
+    throw error;
+  }
+}
+
 /**
  * Find block `lbn` of a file.
  * @returns OK: `out` says where; EIO: a pointer leads out of the file system, or cannot be read.
@@ -70,7 +86,7 @@ function holeRun(indexes: readonly number[], fanOut: number, direct = 0): number
  */
 export function* ext2Bmap(ext2: Ext2Mount, vp: Vnode, lbn: number, out: BlockMap): Sleeps<Errno> {
   const inode = vtoi(vp);
-  const { sb, context } = ext2;
+  const { sb } = ext2;
   const chain = chainOf(lbn, sb.blockSize);
   if (chain === null) return E.EIO;
   let block = inode.block[chain.slot];
@@ -82,14 +98,9 @@ export function* ext2Bmap(ext2: Ext2Mount, vp: Vnode, lbn: number, out: BlockMap
   if (block === 0) run = holeRun(chain.indexes, sb.blockSize / 4, run);
   for (let level = 0; level < chain.indexes.length && block !== 0; level++) {
     if (!ext2.isFileBlock(block)) return E.EIO;
-    const buf = yield* ext2.bread(block);
-    if (buf.error !== E.OK) {
-      const { error } = buf;
-      context.cache.brelse(buf);
-      return error;
-    }
-    const bytes = context.cache.copy(buf, ext2.pointerBlock);
-    context.cache.brelse(buf);
+    const error = yield* readPointers(ext2, block);
+    if (error !== E.OK) return error;
+    const bytes = ext2.pointerBlock;
     const index = chain.indexes[level];
     block = readU32(bytes, index * 4);
     if (level < chain.indexes.length - 1) {

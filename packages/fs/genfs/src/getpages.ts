@@ -112,7 +112,7 @@ export function getpagesNow(vp: Vnode, request: PageRequest): Errno {
  * @returns OK: with SYNCIO the pages of the request are in `request.pages`, busy for the caller;
  *   without it they have been started and are nobody's. EINVAL: past the end of the file; EIO: the
  *   disk, or a block map that points outside of it; EBUSY (asynchronous): it would have to wait.
- * @bsd #P[the read side] genfs_getpages
+ * @bsd #P[no write faults, allocation, OVERWRITE, PASTEOF, time stamps] genfs_getpages
  */
 export function* getpages(vp: Vnode, request: PageRequest): Sleeps<Errno> {
   if ((request.flags & Pgo.LOCKED) !== 0) return getpagesNow(vp, request);

@@ -16,6 +16,7 @@ export interface GenfsOps {
   size(vp: Vnode, size: Bytes): FileOffset;
 }
 
+/** @bsd #P[no dirty generation] struct genfs_node */
 export class GenfsNode {
   readonly ops: GenfsOps;
   /** Truncation against page I/O. @bsd #Y g_glock */

@@ -11,6 +11,7 @@ import { bitset, Errno as E, errnoName, formatBits, panic } from "@physio/kern";
 export const BioCommand = Object.freeze({ READ: 1, WRITE: 2, DELETE: 3, FLUSH: 5 } as const);
 export type BioCommand = (typeof BioCommand)[keyof typeof BioCommand];
 
+/** @bsd #Y BIO_UNMAPPED, BIO_VLIST */
 export const BioFlag = bitset<"BioFlag">()({
   ERROR: 0x01, //    set by the driver with `error`
   DONE: 0x02, //     set by biodone
@@ -25,6 +26,7 @@ export interface VirtualRange {
   readonly length: Bytes;
 }
 
+/** @bsd #Y struct bio */
 export class Bio {
   command: BioCommand;
   flags: BioFlag;

@@ -17,6 +17,7 @@ export interface PhysicalRange {
   readonly length: Bytes;
 }
 
+/** @bsd #P[no uio, mbuf, ccb] struct memdesc */
 export type Memdesc =
   | { readonly kind: "vaddr"; readonly va: VirtAddr; readonly length: Bytes }
   | { readonly kind: "paddr"; readonly pa: PhysAddr; readonly length: Bytes }

@@ -40,6 +40,7 @@ function withCommon(command: Command, defaultProfile: string): Command {
     .option("--bounce-pages <n>", "most bounce pages for each disk", wholeNumber(2))
     .option("--json", "print JSON")
     .option("--sysctl", "print the hw.busdma tree after the run")
+    .option("--trace <file>", "write what happened as Chrome trace JSON, for Perfetto")
     .option("--debug", "print stacks of errors");
 }
 

@@ -1,14 +1,15 @@
 /**
  * One run of a command: a machine, its disks, and what is said about it afterwards.
  */
+import { writeFileSync } from "node:fs";
 import { ErrnoError, Panic } from "@physio/kern";
-import type { Machine, Media } from "@physio/machine";
+import type { Machine, Media, ProfileOptions } from "@physio/machine";
 import { machine, profileNamed } from "@physio/machine";
 import type { Sleeps } from "@physio/sched";
 import type { SysctlEntry } from "@physio/trace";
-import { Ktr } from "@physio/trace";
+import { chromeTrace, Ktr } from "@physio/trace";
 import type { Mount } from "@physio/vfs";
-import { closeImage, openImage } from "./image.ts";
+import { closeImage, hostError, openImage } from "./image.ts";
 import { print } from "./output.ts";
 
 /** Options that every command has. */
@@ -18,6 +19,8 @@ export interface CommonOptions {
   readonly bouncePages?: number;
   readonly json?: boolean;
   readonly sysctl?: boolean;
+  /** Where to write the trace. */
+  readonly trace?: string;
   readonly debug?: boolean;
 }
 
@@ -27,6 +30,17 @@ export function about(subject: string, error: unknown): unknown {
   return new ErrnoError(error.errno, `${subject}: ${error.what}`);
 }
 
+/** Events that a written trace holds at most; a run's own ring is far shorter. */
+const WRITTEN_ENTRIES = 500_000;
+
+function profileOptions({ seed, bouncePages, trace }: CommonOptions): ProfileOptions {
+  return {
+    seed,
+    ...(bouncePages === undefined ? {} : { bouncePages }),
+    ...(trace === undefined ? {} : { traceEntries: WRITTEN_ENTRIES }),
+  };
+}
+
 export class Session {
   readonly machine: Machine;
   readonly options: CommonOptions;
@@ -34,11 +48,8 @@ export class Session {
 
   /** @throws {ErrnoError} EINVAL: no such profile. */
   constructor(options: CommonOptions) {
-    const { profile, seed, bouncePages } = options;
     this.options = options;
-    this.machine = machine(
-      profileNamed(profile, { seed, ...(bouncePages === undefined ? {} : { bouncePages }) }),
-    );
+    this.machine = machine(profileNamed(options.profile, profileOptions(options)));
     this.machine.trace.mask = Ktr.ALL;
     this.#media = [];
   }
@@ -64,7 +75,21 @@ export class Session {
   finish(): void {
     this.machine.sched.pump();
     this.machine.checkQuiet();
+    this.#writeTrace();
     for (const media of this.#media) closeImage(media);
+  }
+
+  /** Write the trace as Chrome trace JSON, if the user asked for it. @throws {ErrnoError} the host's error. */
+  #writeTrace(): void {
+    const { trace } = this.options;
+    if (trace === undefined) return;
+    const { profile, seed } = this.options;
+    const json = chromeTrace(this.machine.trace, `${profile}, seed ${seed}`);
+    try {
+      writeFileSync(trace, JSON.stringify(json));
+    } catch (error) {
+      throw hostError(error, `${trace}: cannot write`);
+    }
   }
 
   /** The `hw.busdma` tree. */

@@ -57,7 +57,7 @@ export class Machine {
   constructor(config: MachineConfig) {
     const { banks, mmioBase, mmioSize, completion, semantics, seed } = config;
     this.config = config;
-    this.trace = new Trace();
+    this.trace = new Trace(config.traceEntries);
     this.sysctls = new SysctlTree();
     const random = seed === null ? null : seededRandom(seed);
     this.sched = new Scheduler({ trace: this.trace, ...(random === null ? {} : { random }) });

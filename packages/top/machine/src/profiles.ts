@@ -34,6 +34,8 @@ export interface MachineConfig {
   readonly bufCacheBytes: Bytes;
   /** Largest transfer of the disk controller. */
   readonly maxTransfer: Bytes;
+  /** Events that the trace keeps. */
+  readonly traceEntries: number;
 }
 
 /** What a user may change of a profile. */
@@ -43,6 +45,7 @@ export interface ProfileOptions {
   readonly bouncePages?: number;
   readonly completion?: CompletionPolicy;
   readonly semantics?: DmaSemantics;
+  readonly traceEntries?: number;
 }
 
 const MAX_TRANSFER = 128 * KiB;
@@ -66,6 +69,7 @@ function x86Machine(profile: string, diskReach: BusAddr, options: ProfileOptions
     seed: options.seed === undefined ? 1 : options.seed,
     completion: options.completion ?? "softintr",
     bufCacheBytes: 4 * MiB,
+    traceEntries: options.traceEntries ?? 4096,
     maxTransfer: transferFor(options.bouncePages ?? 0),
   };
 }

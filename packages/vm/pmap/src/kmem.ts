@@ -28,7 +28,7 @@ import { clearBits, Pmap } from "./pmap.ts";
 import { Prot } from "./prot.ts";
 
 /** Where the kernel's virtual addresses begin, and how many there are. */
-const KVA_BASE = 64 * TiB;
+const KVA_BASE = TiB;
 const KVA_SIZE = 512 * GiB;
 
 export class Kmem {

@@ -41,9 +41,14 @@ export interface PageTable {
 
 export class RadixTable implements PageTable {
   readonly #top: ((Leaf | null)[] | null)[];
+  /** The leaf that was asked for last: neighbours ask for it again. Leaves are never given up. */
+  #lastNumber: number;
+  #lastLeaf: Leaf | null;
 
   constructor() {
     this.#top = [];
+    this.#lastNumber = -1;
+    this.#lastLeaf = null;
   }
 
   frame(page: number): Frame {
@@ -84,7 +89,13 @@ export class RadixTable implements PageTable {
 
   #leaf(page: number): Leaf | null {
     const number = Math.floor(page / LEAF);
+    if (number === this.#lastNumber) return this.#lastLeaf;
     const middle = this.#top[(number / MIDDLE) | 0];
-    return middle?.[number % MIDDLE] ?? null; // a negative page is in no leaf
+    const leaf = middle?.[number % MIDDLE] ?? null; // a negative page is in no leaf
+    if (leaf !== null) {
+      this.#lastNumber = number;
+      this.#lastLeaf = leaf;
+    }
+    return leaf;
   }
 }

@@ -1,0 +1,54 @@
+/**
+ * The whole check: every example of the manual runs and compiles, every link leads somewhere.
+ */
+import { existsSync, readdirSync } from "node:fs";
+import { join, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Example } from "./examples.ts";
+import { readExamples } from "./examples.ts";
+import type { Finding } from "./finding.ts";
+import { checkLinks } from "./links.ts";
+import type { Outcome } from "./run.ts";
+import { judgeExample, runExamples } from "./run.ts";
+import { checkTypes } from "./types.ts";
+
+/** The checkout that holds this tool. */
+export const HOUSE = fileURLToPath(new URL("../../..", import.meta.url));
+/** Examples import what the manual's own package.json lists. */
+export const IMPORTER = join(HOUSE, "docs/manual/package.json");
+
+/** Folders of docs/ that hold no documents of ours. */
+const SKIPPED = /(^|\/)(node_modules|site)\//;
+
+/** README.md and every document below docs/, from `root`. */
+export function documents(root: string): string[] {
+  const docs = readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" })
+    .map((path) => path.split(sep).join("/"))
+    .filter((path) => path.endsWith(".md") && !SKIPPED.test(`${path}/`))
+    .map((path) => `docs/${path}`)
+    .sort();
+  return existsSync(join(root, "README.md")) ? ["README.md", ...docs] : docs;
+}
+
+/** The pages of the manual, from `root`. */
+export function manualPages(root: string): string[] {
+  return documents(root).filter((path) => path.startsWith("docs/manual/"));
+}
+
+export interface Report {
+  readonly pages: readonly string[];
+  readonly examples: readonly Example[];
+  readonly outcomes: readonly Outcome[];
+  readonly findings: readonly Finding[];
+}
+
+/** Check the manual and the documents of the tree at `root`. */
+export function checkManual(root: string): Report {
+  const pages = manualPages(root);
+  const { examples, findings } = readExamples(root, pages);
+  const outcomes = runExamples(root, examples, IMPORTER);
+  const wrong = examples.flatMap((e, i) => judgeExample(root, e, outcomes[i]) ?? []);
+  const types = checkTypes(HOUSE, examples, IMPORTER);
+  const links = checkLinks(root, documents(root));
+  return { pages, examples, outcomes, findings: [...findings, ...wrong, ...types, ...links] };
+}

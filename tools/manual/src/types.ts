@@ -1,0 +1,54 @@
+/**
+ * Type-checking the examples: what runs by chance and would not compile is no example.
+ *
+ * The sources are laid, with the page's line numbers, where the pages' packages are found.
+ */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { Example } from "./examples.ts";
+import { padded } from "./examples.ts";
+import type { Finding } from "./finding.ts";
+
+/** => `house`: the root of the checkout, with its tools installed; `importer`: see runExamples. */
+export function checkTypes(
+  house: string,
+  examples: readonly Example[],
+  importer: string,
+): Finding[] {
+  const folder = join(dirname(importer), "node_modules/.examples");
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  try {
+    for (const [id, example] of examples.entries()) {
+      writeFileSync(join(folder, `${id}.ts`), `${padded(example)}\nexport {};\n`);
+    }
+    const compilerOptions = {
+      noEmit: true,
+      composite: false,
+      incremental: false,
+      rewriteRelativeImportExtensions: false,
+      types: ["node"],
+      typeRoots: [join(house, "node_modules/@types")],
+    };
+    const config = { extends: join(house, "tsconfig.base.json"), compilerOptions, include: ["*.ts"] };
+    writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config));
+    const tsc = join(house, "node_modules/.bin/tsc");
+    const done = spawnSync(tsc, ["-p", folder, "--pretty", "false"], { encoding: "utf8", cwd: folder });
+    if (done.error !== undefined) throw done.error;
+    return done.stdout.split("\n").flatMap((line) => diagnose(examples, line));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function diagnose(examples: readonly Example[], text: string): Finding[] {
+  const found = /^(.*?)\((\d+),\d+\): error (.*)$/.exec(text);
+  if (found === null) {
+    return /error TS/.test(text) ? [{ page: "the examples' types", line: 0, what: text }] : [];
+  }
+  const example = examples[Number(/^(\d+)\.ts$/.exec(found[1])?.[1] ?? Number.NaN)];
+  if (example === undefined) return [{ page: found[1], line: Number(found[2]), what: found[3] }];
+  const what = `example "${example.name}" does not compile: ${found[3]}`;
+  return [{ page: example.page, line: Number(found[2]), what }];
+}
