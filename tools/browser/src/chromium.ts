@@ -11,13 +11,11 @@ import type { Browser, Page } from "playwright-core";
 import { chromium } from "playwright-core";
 import type { PreviewServer } from "vite";
 import { build, preview } from "vite";
+import { HostMissing } from "./command.ts";
 import { pageConfig } from "./page-config.ts";
 import type { Plan, RunResult } from "./run-one.ts";
 
 const LIMIT_MS = 300_000;
-
-/** There is nothing to run in: not a fault of what is under test. */
-export class HostMissing extends Error {}
 
 /** The browser's binary. @throws {HostMissing} */
 export function chromiumPath(): string {
@@ -35,15 +33,27 @@ function address(base: string, plan: Plan): string {
   return url.href;
 }
 
-/** Collect what goes wrong in the page. */
-function listen(page: Page): string[] {
-  const errors: string[] = [];
-  page.on("pageerror", (error) => errors.push(error.message));
-  page.on("crash", () => errors.push("the page crashed"));
-  page.on("console", (message) => {
-    if (message.type() === "error") errors.push(`console: ${message.text()}`);
+/** Wait for the first thing that goes wrong in the page. @throws it; never returns. */
+function firstError(page: Page): Promise<never> {
+  const first = new Promise<never>((_, reject) => {
+    const fail = (what: string) => reject(new Error(`the page: ${what}`));
+    page.on("pageerror", (error) => fail(error.message));
+    page.on("crash", () => fail("it crashed"));
+    page.on("console", (message) => {
+      if (message.type() === "error") fail(`console: ${message.text()}`);
+    });
   });
-  return errors;
+  first.catch(() => {}); // nobody may be waiting when it comes
+  return first;
+}
+
+/** Wait for the result that the page shows. */
+async function resultOf(page: Page): Promise<RunResult[]> {
+  const options = { timeout: LIMIT_MS };
+  const shown = await page.waitForSelector('#result:not([data-state="running"])', options);
+  const state = await shown.getAttribute("data-state");
+  if (state !== "done") throw new Error(`the page: ${await shown.textContent()}`);
+  return page.evaluate<RunResult[]>("window.physio");
 }
 
 export class PageRunner {
@@ -82,15 +92,11 @@ export class PageRunner {
   async run(plan: Plan): Promise<RunResult[]> {
     const page = await this.#browser.newPage();
     try {
-      const errors = listen(page);
-      await page.goto(address(this.#server.resolvedUrls?.local[0] ?? "", plan));
-      const ended = page.waitForSelector('#result:not([data-state="running"])', {
-        timeout: LIMIT_MS,
-      });
-      const broken = page.waitForEvent("crash", { timeout: LIMIT_MS }).catch(() => null);
-      await Promise.race([ended, broken]);
-      if (errors.length > 0) throw new Error(`the page: ${errors.join("; ")}`);
-      return await page.evaluate<RunResult[]>("window.physio");
+      const error = firstError(page);
+      const result = page
+        .goto(address(this.#server.resolvedUrls?.local[0] ?? "", plan))
+        .then(() => resultOf(page));
+      return await Promise.race([error, result]);
     } finally {
       await page.close();
     }

@@ -1,10 +1,12 @@
 /**
  * What both commands do with their arguments and with errors.
  */
-import { HostMissing } from "./chromium.ts";
 
 /** The command line makes no sense. */
 export class UsageError extends Error {}
+
+/** There is nothing to run in: not a fault of what is under test. */
+export class HostMissing extends Error {}
 
 /** @throws {UsageError} not a whole number from 1 on. */
 export function wholeNumber(option: string, text: string): number {

@@ -12,13 +12,13 @@ import type { CommonOptions } from "./session.ts";
 import { about, Session } from "./session.ts";
 
 /** An operand IMAGE:/path. */
-export interface Operand {
+interface Operand {
   readonly image: string;
   readonly path: string;
 }
 
 /** Split IMAGE:/path; where a name holds ":/" itself, the longest image that exists is meant. */
-export function parseOperand(text: string): Operand {
+function parseOperand(text: string): Operand {
   const cuts = [...text.matchAll(/:(?=\/)/g)].map((match) => match.index).reverse();
   const best = cuts.find((at) => existsSync(text.slice(0, at))) ?? cuts.at(-1);
   if (best === undefined || existsSync(text)) return { image: text, path: "/" };
@@ -36,7 +36,7 @@ const KINDS: Readonly<Record<string, string>> = Object.freeze({
 });
 
 /** `drwxr-xr-x`, with set-id and sticky bits. */
-export function modeString(attr: Attributes): string {
+function modeString(attr: Attributes): string {
   const { mode } = attr;
   const triple = (shift: number, special: number, letter: string) => {
     const bits = mode >> shift;

@@ -15,7 +15,7 @@ export function hostError(error: unknown, what: string): ErrnoError {
 }
 
 /** A medium over an open file. Read-only: writes fail. */
-export class FileMedia implements Media {
+class FileMedia implements Media {
   readonly size: number;
   readonly #fd: number;
 
@@ -56,7 +56,7 @@ export class FileMedia implements Media {
 const CHUNK = 64 * KiB;
 
 /** A medium that keeps only the parts of an image that are not zeros. Read-only. */
-export class SparseMedia implements Media {
+class SparseMedia implements Media {
   size: number;
   readonly #chunks: (Uint8Array | null)[];
 

@@ -45,7 +45,7 @@ function newHasher(): Hasher {
 }
 
 /** @throws {ErrnoError} with the path in front: the host's error, or EINVAL: not a manifest. */
-export function readManifest(path: string): Manifest {
+function readManifest(path: string): Manifest {
   let text = "";
   try {
     text = readFileSync(path, "utf8");
