@@ -8,6 +8,7 @@ export default defineConfig({
   test: {
     include: ["packages/*/*/test/**/*.test.ts", "tools/*/test/**/*.test.ts"],
     testTimeout: 30_000,
+    maxWorkers: 2,
     reporters: process.env.PHYSIO_REPORT
       ? ["default", ["json", { outputFile: process.env.PHYSIO_REPORT }]]
       : ["default"],

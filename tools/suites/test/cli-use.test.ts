@@ -38,7 +38,7 @@ const USAGE: readonly (readonly [string, readonly string[]])[] = [
 for (const [what, args] of USAGE)
   test.concurrent(`${what}: one line, exit code 2`, async () => {
     const run = await physio(...args);
-    expect(run.err.split("\n")).toEqual([expect.stringMatching(/^error: .+/), ""]);
+    expect(run.err.split("\n")).toEqual([expect.stringMatching(/^physio: .+/), ""]);
     expect([run.code, run.text]).toEqual([2, ""]);
   });
 

@@ -9,7 +9,7 @@ import type { Attributes, Vnode } from "@physio/vfs";
 import { namei } from "@physio/vfs";
 import { complain, print, printBytes } from "./output.ts";
 import type { CommonOptions } from "./session.ts";
-import { about, Session } from "./session.ts";
+import { about, describeError, Session } from "./session.ts";
 
 /** An operand IMAGE:/path. */
 interface Operand {
@@ -21,7 +21,8 @@ interface Operand {
 function parseOperand(text: string): Operand {
   const cuts = [...text.matchAll(/:(?=\/)/g)].map((match) => match.index).reverse();
   const best = cuts.find((at) => existsSync(text.slice(0, at))) ?? cuts.at(-1);
-  if (best === undefined || existsSync(text)) return { image: text, path: "/" };
+  if (existsSync(text)) return { image: text, path: "/" };
+  if (best === undefined) return { image: text.replace(/:$/, ""), path: "/" };
   return { image: text.slice(0, best), path: text.slice(best + 1) };
 }
 
@@ -73,15 +74,32 @@ function line(record: FileRecord): string {
   return `${modeString(record)} ${links} ${owner} ${size.padStart(10)} ${timeText(record.mtime)} ${record.path}${target}`;
 }
 
-function* listOne(root: Vnode, path: string): Sleeps<FileRecord[]> {
+/** What `ls` could not look at; the other entries are listed all the same. */
+type Broken = ErrnoError[];
+
+function* childRecord(dvp: Vnode, name: string, broken: Broken): Sleeps<FileRecord | null> {
+  try {
+    const child = yield* dvp.ops.lookup(dvp, name);
+    try {
+      return yield* recordOf(name, child);
+    } finally {
+      child.mount.vrele(child);
+    }
+  } catch (error) {
+    if (!(error instanceof ErrnoError)) throw error;
+    broken.push(new ErrnoError(error.errno, `${name}: ${error.what}`));
+    return null;
+  }
+}
+
+function* listOne(root: Vnode, path: string, broken: Broken): Sleeps<FileRecord[]> {
   const vp = yield* namei(root, path, { follow: path.endsWith("/") });
   try {
     if (vp.type !== "directory") return [yield* recordOf(path, vp)];
     const records: FileRecord[] = [];
     for (const entry of yield* listDirectory(vp)) {
-      const child = yield* vp.ops.lookup(vp, entry.name);
-      records.push(yield* recordOf(entry.name, child));
-      child.mount.vrele(child);
+      const record = yield* childRecord(vp, entry.name, broken);
+      if (record !== null) records.push(record);
     }
     return records;
   } finally {
@@ -130,8 +148,9 @@ function* onFile(
   command: Command,
   root: Vnode,
   path: string,
+  broken: Broken,
 ): Sleeps<FileRecord[]> {
-  if (command === "ls") return yield* listOne(root, path);
+  if (command === "ls") return yield* listOne(root, path, broken);
   if (command === "stat") return yield* statOne(root, path);
   return yield* catOne(session, root, path);
 }
@@ -145,19 +164,32 @@ export async function fileCommand(
   const { image, path } = parseOperand(text);
   const session = new Session(options);
   const mount = await session.mountImage(image);
+  const broken: Broken = [];
   let records: FileRecord[] = [];
   try {
     const root = session.run(mount.root());
-    records = session.run(onFile(session, command, root, path));
+    records = session.run(onFile(session, command, root, path, broken));
     mount.vrele(root);
   } catch (error) {
     const named = error instanceof ErrnoError && error.what.startsWith(path);
     throw about(named ? image : `${image}: ${path}`, error);
   }
   session.finish();
-  if (options.json === true && command !== "cat")
-    print(JSON.stringify(command === "ls" ? records : records[0], null, 2));
-  else for (const record of records) print(command === "ls" ? line(record) : statText(record));
+  printRecords(command, records, options);
+  for (const error of broken) {
+    complain(describeError(about(`${image}: ${path}`, error), options.debug === true));
+  }
   session.printSysctls(command === "cat" || options.json === true ? complain : print);
-  return 0;
+  return broken.length === 0 ? 0 : 1;
+}
+
+function printRecords(
+  command: Command,
+  records: readonly FileRecord[],
+  options: CommonOptions,
+): void {
+  if (command === "cat") return;
+  if (options.json !== true) {
+    for (const record of records) print(command === "ls" ? line(record) : statText(record));
+  } else print(JSON.stringify(command === "ls" ? records : records[0], null, 2));
 }

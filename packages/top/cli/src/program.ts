@@ -52,7 +52,7 @@ function build(done: (code: number) => void): Command {
     .exitOverride()
     .configureOutput({
       writeOut: (text) => process.stdout.write(text),
-      writeErr: (text) => complain(text.trimEnd()),
+      writeErr: (text) => complain(text.trimEnd().replace(/^error: /, "physio: ")),
     });
 
   withCommon(program.command("demo"), "pc-32bit-dma")

@@ -1,0 +1,94 @@
+/**
+ * Sizes after minifying and gzip, held against budgets.json.
+ *
+ * A package's budget is for its own code behind its main door: its dependencies stay outside, so
+ * one that grows does not fail the packages above it. A row of `together` is what a browser loads:
+ * the packages with everything they need.
+ */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { bundle } from "./bundle.ts";
+import type { Tally } from "./tally.ts";
+import type { Package } from "./workspace.ts";
+import { build, chosen, publicPackages } from "./workspace.ts";
+
+/** Bytes. */
+export interface Budgets {
+  readonly packages: Readonly<Record<string, number>>;
+  readonly together: Readonly<Record<string, number>>;
+}
+
+export interface Row {
+  readonly name: string;
+  readonly gzip: number;
+  readonly budget: number | undefined;
+  /** With its dependencies, for information. */
+  readonly whole: number;
+}
+
+const BUDGETS = new URL("../budgets.json", import.meta.url);
+
+export async function sizes(
+  options: { readonly root: string; readonly only: string | undefined },
+  tally: Tally,
+): Promise<void> {
+  const packages = publicPackages(options.root);
+  const subjects = chosen(packages, options.only);
+  await build(options.root, packages);
+  const budgets: Budgets = JSON.parse(readFileSync(BUDGETS, "utf8"));
+  tally.print(line("bytes after gzip", "size", "budget", "with all"));
+  for (const pkg of subjects) weigh(await measure(pkg, budgets.packages[pkg.name]), tally);
+  if (options.only !== undefined) return;
+
+  for (const [name, budget] of Object.entries(budgets.together)) {
+    const members = name.split(" + ").flatMap((one) => chosen(packages, one));
+    const gzip = await together(members);
+    weigh({ name, gzip, budget, whole: gzip }, tally);
+  }
+  const known = new Set(packages.map((p) => p.name));
+  for (const name of Object.keys(budgets.packages)) {
+    if (!known.has(name)) tally.fail(`${name} has a budget and is no public package`);
+  }
+}
+
+/** Prints and counts one row. */
+export function weigh(row: Row, tally: Tally): void {
+  const { name, gzip, budget, whole } = row;
+  tally.print(line(name, String(gzip), String(budget ?? "none"), String(whole)));
+  if (budget === undefined) {
+    tally.fail(`${name} has no budget in tools/release/budgets.json; it is ${gzip} bytes`);
+  } else if (gzip > budget) {
+    tally.fail(`${name} is ${gzip} bytes, ${gzip - budget} over its budget of ${budget}`);
+  } else tally.pass();
+}
+
+/** The size of the package's main door, without and with what it depends on. */
+export async function measure(pkg: Package, budget: number | undefined): Promise<Row> {
+  const entry = join(pkg.dir, "dist/index.js");
+  const onNode = pkg.manifest.bin !== undefined; // a command is never loaded by a browser
+  const dependencies = Object.keys(pkg.manifest.dependencies ?? {});
+  const own = await bundle(entry, dependencies, onNode);
+  const whole = await bundle(entry, [], onNode);
+  return { name: pkg.name, gzip: own.gzip, budget, whole: whole.gzip };
+}
+
+/** The size of several packages' main doors in one bundle with all dependencies. */
+async function together(members: readonly Package[]): Promise<number> {
+  const dir = mkdtempSync(join(tmpdir(), "physio-sizes-"));
+  try {
+    const entry = join(dir, "entry.js");
+    const lines = members.map((pkg, at) => {
+      const door = JSON.stringify(join(pkg.dir, "dist/index.js"));
+      return `export * as door${at} from ${door};\n`;
+    });
+    writeFileSync(entry, lines.join(""));
+    return (await bundle(entry)).gzip;
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+function line(name: string, size: string, budget: string, whole: string): string {
+  return `${name.padEnd(24)}${size.padStart(8)}${budget.padStart(10)}${whole.padStart(10)}`;
+}
