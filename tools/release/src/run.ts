@@ -22,15 +22,15 @@ const LEFTOVERS =
   /^(NODE_OPTIONS|NODE_PATH|INIT_CWD|npm_(package|lifecycle)_.*|npm_(command|execpath|node_execpath)|npm_config_(local|global)_prefix)$/i;
 
 export function run(program: string, args: readonly string[], where: Where): Promise<Done> {
-  const { promise, resolve } = Promise.withResolvers<Done>();
   const options = { cwd: where.cwd, env: cleanEnv(where.path ?? []), maxBuffer: 2 ** 26 };
-  execFile(program, args, options, (error, stdout, stderr) => {
-    if (error === null) return resolve({ code: 0, stdout, output: stdout + stderr });
-    const code = typeof error.code === "number" ? error.code : 1;
-    const why = typeof error.code === "number" ? "" : `${error.message}\n`;
-    resolve({ code, stdout, output: why + stdout + stderr });
+  return new Promise((resolve) => {
+    execFile(program, args, options, (error, stdout, stderr) => {
+      if (error === null) return resolve({ code: 0, stdout, output: stdout + stderr });
+      const told = typeof error.code === "number"; // else it could not be started, or was killed
+      const output = (told ? "" : `${error.message}\n`) + stdout + stderr;
+      resolve({ code: told ? Number(error.code) : 1, stdout, output });
+    });
   });
-  return promise;
 }
 
 /** Like `run`, but a program that fails is an error with its output. */

@@ -3,7 +3,7 @@
  *
  * A package's budget is for its own code behind its main door: its dependencies stay outside, so
  * one that grows does not fail the packages above it. A row of `together` is what a browser loads:
- * the packages with everything they need.
+ * all doors of the packages with everything they need.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -73,20 +73,26 @@ export async function measure(pkg: Package, budget: number | undefined): Promise
   return { name: pkg.name, gzip: own.gzip, budget, whole: whole.gzip };
 }
 
-/** The size of several packages' main doors in one bundle with all dependencies. */
+/** The size of all doors of several packages in one bundle with all dependencies. */
 async function together(members: readonly Package[]): Promise<number> {
   const dir = mkdtempSync(join(tmpdir(), "physio-sizes-"));
   try {
     const entry = join(dir, "entry.js");
-    const lines = members.map((pkg, at) => {
-      const door = JSON.stringify(join(pkg.dir, "dist/index.js"));
-      return `export * as door${at} from ${door};\n`;
-    });
+    const files = members.flatMap((pkg) => doorFiles(pkg));
+    const lines = files.map((file, at) => `export * as door${at} from ${JSON.stringify(file)};\n`);
     writeFileSync(entry, lines.join(""));
     return (await bundle(entry)).gzip;
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
+}
+
+/** The modules behind the package's doors. */
+function doorFiles(pkg: Package): string[] {
+  return Object.values(pkg.manifest.exports ?? {}).flatMap((target) => {
+    if (target === null || typeof target !== "object" || !("default" in target)) return [];
+    return [join(pkg.dir, String(target.default))];
+  });
 }
 
 function line(name: string, size: string, budget: string, whole: string): string {

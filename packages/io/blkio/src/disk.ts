@@ -11,10 +11,10 @@ import { Bio, BioCommand } from "@physio/carriers";
 import type { Bytes, FileOffset } from "@physio/kern";
 import { Errno, ErrnoError, isWhole, panic, Stailq } from "@physio/kern";
 import type { Trace } from "@physio/trace";
+import { Ktr, traceSpan } from "@physio/trace";
 import type { Buf } from "./buf.ts";
 import { BufFlag, blockOffset } from "./buf.ts";
 import type { IoBufs } from "./iodone.ts";
-import { TRANSFER } from "./iodone.ts";
 
 export interface DiskConfig {
   readonly name: string;
@@ -25,6 +25,14 @@ export interface DiskConfig {
   /** Queue a bio; never sleeps; answers with biodone. */
   readonly start: (bio: Bio) => void;
 }
+
+/** What a disk does for one buf, from strategy to its last bio. */
+const TRANSFER = traceSpan(
+  Ktr.BUF,
+  "transfer",
+  ["blkno", "bcount", "flags"],
+  ["blkno", "bcount", "error"],
+);
 
 export class Disk {
   readonly name: string;
@@ -83,6 +91,11 @@ export class Disk {
   #refuse(buf: Buf, error: Errno): void {
     this.errors++;
     buf.error = error;
+    this.#finish(buf);
+  }
+
+  #finish(buf: Buf): void {
+    this.#trace.record(TRANSFER.end, buf.blkno, buf.bcount, buf.error);
     this.#bufs.biodone(buf);
   }
 
@@ -119,6 +132,6 @@ export class Disk {
     bio.caller = null;
     this.#spare.insertTail(bio);
     buf.pendingParts--;
-    if (buf.pendingParts === 0) this.#bufs.biodone(buf);
+    if (buf.pendingParts === 0) this.#finish(buf);
   };
 }

@@ -13,18 +13,12 @@ import { Errno, panic, Stailq } from "@physio/kern";
 import type { Scheduler, Sleeps } from "@physio/sched";
 import { SoftIntr } from "@physio/sched";
 import type { Trace } from "@physio/trace";
-import { Ktr, traceSpan } from "@physio/trace";
+import { Ktr, traceEvent } from "@physio/trace";
 import { Buf, BufFlag } from "./buf.ts";
 
 export type CompletionPolicy = "inline" | "softintr";
 
-/** A transfer of a buf, from strategy to biodone. */
-export const TRANSFER = traceSpan(
-  Ktr.BUF,
-  "transfer",
-  ["blkno", "bcount", "flags"],
-  ["blkno", "bcount", "error", "flags"],
-);
+const DONE = traceEvent(Ktr.BUF, "biodone", "blkno", "bcount", "error", "flags");
 
 export interface IoBufsConfig {
   readonly sched: Scheduler;
@@ -81,7 +75,7 @@ export class IoBufs {
   /** The transfer has ended. => `error` and `resid` are set; called once a start. @bsd #Y biodone */
   biodone(buf: Buf): void {
     if ((buf.flags & BufFlag.DONE) !== 0) panic(`biodone: block ${buf.blkno} is done already`);
-    this.trace.record(TRANSFER.end, buf.blkno, buf.bcount, buf.error, buf.flags);
+    this.trace.record(DONE, buf.blkno, buf.bcount, buf.error, buf.flags);
     if (this.#softintr === null) {
       this.#complete(buf);
       return;
