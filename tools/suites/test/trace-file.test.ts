@@ -23,7 +23,7 @@ test("the demo's trace has tracks, instants, and as many ends as beginnings of t
     expect(tracks).toEqual(
       expect.arrayContaining(["hardware", "busdma", "intr: nvme0", "verify 1"]),
     );
-    expect(trace.otherData.hash).toBe(JSON.parse(run.out).traceHash);
+    expect(trace.otherData.hash).toBe(JSON.parse(run.out.toString()).traceHash);
     expect(trace.otherData.kept).toBe(trace.otherData.recorded);
     for (const span of ["transfer", "nvme command"]) {
       expect(count(traceEvents, "b", span)).toBeGreaterThan(100);
