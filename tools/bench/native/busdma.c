@@ -38,19 +38,25 @@ struct segment {
 
 struct tag;
 
+typedef void callback_fn(void *arg, struct segment *segs, int count, int error);
+
+/* Memory as a load is told of it: what a deferred load would load again. */
+struct memory {
+	enum { MEM_VIRTUAL, MEM_PHYSICAL } kind;
+	addr_t at;
+	uint64_t length;
+};
+
 struct map {
 	int pages_needed; /* bounce pages that this load wants */
-	bool waiting;
-	const void *mem; /* what a deferred load would load again */
-	uint64_t mem_length;
+	struct memory mem;
+	callback_fn *callback;
 	void *arg;
 };
 
-typedef void callback_fn(void *arg, struct segment *segs, int count, int error);
-
 struct backend {
 	int (*load_buffer)(struct tag *, struct map *, addr_t va, uint64_t len, int flags, int *last);
-	void (*wait_ok)(struct tag *, struct map *, const void *mem, uint64_t len, void *arg);
+	void (*wait_ok)(struct tag *, struct map *, const struct memory *, callback_fn *, void *arg);
 	struct segment *(*complete)(struct tag *, struct map *, int count, int error);
 	void (*unload)(struct tag *, struct map *);
 };
@@ -156,12 +162,13 @@ plain_load_buffer(struct tag *tag, struct map *map, addr_t va, uint64_t len, int
 }
 
 static SEPARATE void
-plain_wait_ok(struct tag *tag, struct map *map, const void *mem, uint64_t len, void *arg)
+plain_wait_ok(struct tag *tag, struct map *map, const struct memory *mem, callback_fn *callback,
+    void *arg)
 {
 	if (!tag->could_bounce)
 		return;
-	map->mem = mem;
-	map->mem_length = len;
+	map->mem = *mem;
+	map->callback = callback;
 	map->arg = arg;
 }
 
@@ -196,8 +203,10 @@ map_load(struct tag *tag, struct map *map, addr_t va, uint64_t len, callback_fn 
 {
 	int last = -1;
 
-	if ((flags & NOWAIT) == 0)
-		tag->backend->wait_ok(tag, map, (const void *)(uintptr_t)va, len, arg);
+	if ((flags & NOWAIT) == 0) {
+		struct memory mem = { .kind = MEM_VIRTUAL, .at = va, .length = len };
+		tag->backend->wait_ok(tag, map, &mem, callback, arg);
+	}
 	int error = tag->backend->load_buffer(tag, map, va, len, flags, &last);
 	if (error == EINPROGRESS)
 		return error;

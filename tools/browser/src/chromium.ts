@@ -18,7 +18,7 @@ import type { Plan, RunResult } from "./run-one.ts";
 const LIMIT_MS = 300_000;
 
 /** The browser's binary. @throws {HostMissing} */
-export function chromiumPath(): string {
+function chromiumPath(): string {
   const path = process.env.CHROMIUM ?? "/usr/bin/chromium";
   if (existsSync(path)) return path;
   throw new HostMissing(`no Chromium at ${path}: install it, or name another in CHROMIUM`);

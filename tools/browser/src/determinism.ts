@@ -15,13 +15,14 @@ import { complain, HostMissing, wholeNumber } from "./command.ts";
 import type { HostResults } from "./compare.ts";
 import { complaints, planName, Tally } from "./compare.ts";
 import { runInNode } from "./in-node.ts";
-import { findNode20, runInNode20 } from "./node20.ts";
+import { Node20Runner } from "./node20.ts";
 import type { Plan, RunResult } from "./run-one.ts";
 
 const DEMO = ["lic-1k", "hdr-4k", "man-2k-rev0"];
 const DEFAULT_SEEDS = "50";
 /** Seeds of the runs that only look whether another shape of image changes anything. */
 const FEW = 5;
+const HOSTS = 3;
 
 /** What a host made of all plans. */
 interface Host {
@@ -49,14 +50,13 @@ async function here(plans: readonly Plan[]): Promise<Host> {
   return { name: `Node ${process.version}`, results };
 }
 
-async function inNode20(plans: readonly Plan[]): Promise<Host> {
+async function inNode20(runner: Node20Runner, plans: readonly Plan[]): Promise<Host> {
   const backwards = plans.map((plan) => ({ ...plan, seeds: plan.seeds.toReversed() }));
-  const { version, results } = await runInNode20(findNode20(), backwards);
+  const { version, results } = await runner.run(backwards);
   return { name: `Node ${version}`, results: results.map((list) => list.toReversed()) };
 }
 
-async function inChromium(plans: readonly Plan[]): Promise<Host> {
-  const page = await PageRunner.open();
+async function inChromium(page: PageRunner, plans: readonly Plan[]): Promise<Host> {
   try {
     const results: RunResult[][] = [];
     for (const plan of plans) results.push(await page.run(plan));
@@ -64,6 +64,28 @@ async function inChromium(plans: readonly Plan[]): Promise<Host> {
   } finally {
     await page.close();
   }
+}
+
+/** What `open` opens, or null, with a word about it, when it is not to be had here. */
+async function ifPresent<T>(open: () => Promise<T>): Promise<T | null> {
+  try {
+    return await open();
+  } catch (error) {
+    if (!(error instanceof HostMissing)) throw error;
+    complain(error);
+    return null;
+  }
+}
+
+/** Run all plans in all hosts that there are, at the same time. */
+async function runEverywhere(plans: readonly Plan[]): Promise<Host[]> {
+  // Both are built first: building is slow while this process runs machines.
+  const node20 = await ifPresent(() => Node20Runner.build());
+  const page = await ifPresent(() => PageRunner.open());
+  const runs = [here(plans)];
+  if (node20 !== null) runs.push(inNode20(node20, plans));
+  if (page !== null) runs.push(inChromium(page, plans));
+  return Promise.all(runs);
 }
 
 /** Compare what the hosts made of one plan. */
@@ -91,13 +113,7 @@ async function main(): Promise<number> {
   const { values } = parseArgs({ options: { seeds: { type: "string" } } });
   const plans = plansFor(wholeNumber("--seeds", values.seeds ?? DEFAULT_SEEDS));
   const tally = new Tally();
-  const hosts: Host[] = [];
-  let missing = false;
-  for (const run of await Promise.allSettled([here(plans), inNode20(plans), inChromium(plans)])) {
-    if (run.status === "fulfilled") hosts.push(run.value);
-    else if (run.reason instanceof HostMissing) missing = complain(run.reason) === 3;
-    else throw run.reason;
-  }
+  const hosts = await runEverywhere(plans);
   console.log(`${hosts.map((host) => host.name).join(", ")}:`);
   for (const [index, plan] of plans.entries()) {
     const shares = hosts.map(({ name, results }) => ({ host: name, results: results[index] }));
@@ -105,7 +121,7 @@ async function main(): Promise<number> {
   }
   console.log(`\n${tally.line()}`);
   if (tally.failed > 0) return 1;
-  return missing ? 3 : 0;
+  return hosts.length === HOSTS ? 0 : 3;
 }
 
 process.exitCode = await main().catch(complain);

@@ -8,6 +8,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { build } from "vite";
 import { HostMissing } from "./command.ts";
 import { ROOT } from "./in-node.ts";
@@ -22,6 +23,7 @@ const INTEGRITY: Readonly<Record<string, string>> = {
 };
 const HOME = join(ROOT, ".toolchain/node20");
 const TOOL = join(ROOT, "tools/browser");
+const ENTRY = fileURLToPath(new URL("./node20-entry.ts", import.meta.url));
 
 /** What the child prints. */
 export interface Node20Report {
@@ -59,27 +61,19 @@ function install(): string {
 }
 
 /** A Node 20: the PATH's if it has one, or one from the registry. @throws {HostMissing} */
-export function findNode20(): string {
+function findNode20(): string {
   const places = (process.env.PATH ?? "").split(delimiter);
   return places.map((place) => join(place, "node")).find(isNode20) ?? install();
 }
 
-/** Compile the packages and bundle what runs there. @returns the script. */
-async function buildRunner(): Promise<string> {
-  const tsc = join(ROOT, "node_modules/.bin/tsc");
-  const built = spawnSync(tsc, ["-b", join(ROOT, "packages/top/machine")], { encoding: "utf8" });
-  if (built.status !== 0) throw new Error(`tsc -b: ${built.stdout}`);
+/** Bundle what runs there, without the packages. @returns the script. */
+async function bundle(): Promise<string> {
   await build({
     configFile: false,
     root: TOOL,
     logLevel: "error",
     ssr: { external: true },
-    build: {
-      ssr: "src/node20-entry.ts",
-      outDir: join(TOOL, "dist"),
-      emptyOutDir: true,
-      target: "node20",
-    },
+    build: { ssr: ENTRY, outDir: "dist", emptyOutDir: true, target: "node20" },
   });
   return join(TOOL, "dist/node20-entry.js");
 }
@@ -98,12 +92,32 @@ function runChild(binary: string, script: string, input: string): Promise<string
   });
 }
 
-/** Run plans under Node 20 on the built packages. @throws when it is not Node 20, or not the built packages. */
-export async function runInNode20(binary: string, plans: readonly Plan[]): Promise<Node20Report> {
-  const script = await buildRunner();
-  const report: Node20Report = JSON.parse(await runChild(binary, script, JSON.stringify(plans)));
-  if (!report.version.startsWith("v20.")) throw new Error(`Node 20 says it is ${report.version}`);
-  if (!report.machine.endsWith("/packages/top/machine/dist/index.js"))
-    throw new Error(`Node 20 ran ${report.machine}, not the built package`);
-  return report;
+export class Node20Runner {
+  readonly #binary: string;
+  readonly #script: string;
+
+  private constructor(binary: string, script: string) {
+    this.#binary = binary;
+    this.#script = script;
+  }
+
+  /** Find a Node 20, compile the packages. @throws {HostMissing}; what the compiler says. */
+  static async build(): Promise<Node20Runner> {
+    const binary = findNode20();
+    const tsc = join(ROOT, "node_modules/.bin/tsc");
+    const built = spawnSync(tsc, ["-b", join(ROOT, "packages/top/machine")], { encoding: "utf8" });
+    if (built.status !== 0) throw new Error(`tsc -b: ${built.stdout}`);
+    return new Node20Runner(binary, await bundle());
+  }
+
+  /** Run plans. @throws when that is not Node 20, or does not take the built packages. */
+  async run(plans: readonly Plan[]): Promise<Node20Report> {
+    const printed = await runChild(this.#binary, this.#script, JSON.stringify(plans));
+    const report: Node20Report = JSON.parse(printed);
+    const { version, machine } = report;
+    if (!version.startsWith("v20.")) throw new Error(`Node 20 says that it is ${version}`);
+    if (!machine.endsWith("/packages/top/machine/dist/index.js"))
+      throw new Error(`Node 20 ran ${machine}, not the built package`);
+    return report;
+  }
 }

@@ -13,7 +13,7 @@ import { FIXTURES, ROOT } from "./in-node.ts";
  * An import of one of Node's modules is an error. By itself vite would put an empty module in its
  * place, and the page would fail later or, where nothing is called, not at all.
  */
-export function noNodeImports(): Plugin {
+function noNodeImports(): Plugin {
   return {
     name: "physio:no-node-imports",
     enforce: "pre",

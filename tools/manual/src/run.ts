@@ -32,6 +32,7 @@ function runChild(list: TaskList): Map<number, Outcome> {
     const fds = [openSync(out, "w"), openSync(err, "w")];
     const args = ["--conditions=@physio/source", "--disable-warning=ExperimentalWarning"];
     const done = spawnSync(process.execPath, [...args, CHILD, tasks], {
+      cwd: HOUSE,
       stdio: ["ignore", fds[0], fds[1]],
       timeout: LIMIT,
       env: { ...process.env, NO_COLOR: "1", NODE_OPTIONS: "" },

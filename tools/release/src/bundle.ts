@@ -13,17 +13,20 @@ export interface Bundle {
   readonly code: string;
 }
 
-/** Bundles `entry`; the packages in `external`, and Node's own modules, stay outside. */
-export async function bundle(
-  entry: string,
-  external: readonly string[] = [],
-  onNode = false,
-): Promise<Bundle> {
+export interface How {
+  /** Packages that stay outside. */
+  readonly external?: readonly string[];
+  /** Node's own modules stay outside too; else they cannot be resolved. */
+  readonly onNode?: boolean;
+}
+
+/** Bundles the module at the path `entry`. */
+export async function bundle(entry: string, how: How = {}): Promise<Bundle> {
   const out = mkdtempSync(join(tmpdir(), "physio-bundle-"));
   const check = {
     files: [entry],
     gzip: true,
-    ignore: onNode ? [...external, ...builtins()] : [...external],
+    ignore: [...(how.external ?? []), ...(how.onNode ? builtins() : [])],
     size: 0,
     bundles: [] as string[],
   };

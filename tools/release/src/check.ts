@@ -15,7 +15,7 @@ import type { Tarball } from "./pack.ts";
 import { contents, manifestProblem, mapsProblem, packAll } from "./pack.ts";
 import { install, installed } from "./project.ts";
 import { each } from "./run.ts";
-import { constantOf, shakeProblem } from "./shake.ts";
+import { constantOf, shakeProblem, unusedProblem } from "./shake.ts";
 import type { Tally, Verdict } from "./tally.ts";
 import { judge } from "./tally.ts";
 import type { Package } from "./workspace.ts";
@@ -106,6 +106,9 @@ async function judgeInstalled(
   for (const mode of MODES) {
     verdicts.push(await judge(mode, () => typeCheck(dir, values, mode, tsc)));
   }
+  const onNode = pkg.manifest.bin !== undefined;
+  const unused = () => unusedProblem(dir, Object.keys(values), onNode);
+  verdicts.push(await judge("unused is nothing", unused));
   const constant = constantOf(pkg.name, values);
   if (constant !== null) {
     verdicts.push(await judge(`${constant} alone`, () => shaken(dir, pkg.name, constant, values)));

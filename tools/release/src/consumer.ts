@@ -39,6 +39,8 @@ function probe(doors: readonly Door[]): string {
 import { fileURLToPath } from "node:url";
 
 const values = {};
+const globals = () => Object.getOwnPropertyNames(globalThis);
+const before = new Set(globals());
 const home = realpathSync(import.meta.dirname);
 for (const { specifier, json } of ${JSON.stringify(doors)}) {
   const place = realpathSync(fileURLToPath(import.meta.resolve(specifier)));
@@ -48,6 +50,8 @@ for (const { specifier, json } of ${JSON.stringify(doors)}) {
   const primitive = (v) => (v === null || /function|object|symbol|bigint/.test(typeof v) ? null : v);
   values[specifier] = Object.fromEntries(Object.entries(found).map(([k, v]) => [k, primitive(v)]));
 }
+const added = globals().filter((name) => !before.has(name));
+if (added.length > 0) throw new Error("importing adds to globalThis: " + added.join(", "));
 console.log(JSON.stringify(values));
 `;
 }

@@ -1,8 +1,9 @@
 /**
- * Tree shaking: one constant imported from an installed package gives one line.
+ * Tree shaking: one constant imported from an installed package gives one line, and a package
+ * imported for nothing gives nothing.
  *
- * Each package that exports a number, string or boolean must do so; a package without one is not
- * judged. kern's constant is named, the others' is the first in the alphabet.
+ * Each package that exports a number, string or boolean is judged by one of them: kern's is named,
+ * the others' is the first in the alphabet.
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -31,6 +32,18 @@ export async function shakeProblem(
   const lines = code.trim().split("\n");
   if (lines.length === 1 && isOnly(lines[0], value)) return null;
   return `importing ${constant} gives ${lines.length} lines, ${code.length} characters\n${code}`;
+}
+
+/** What is left of the doors when nothing of them is used, or null. */
+export async function unusedProblem(
+  dir: string,
+  specifiers: readonly string[],
+  onNode: boolean,
+): Promise<string | null> {
+  const entry = join(dir, "unused.js");
+  writeFileSync(entry, specifiers.map((s) => `import ${JSON.stringify(s)};\n`).join(""));
+  const { code } = await bundle(entry, { onNode });
+  return code.trim() === "" ? null : `importing it for nothing gives\n${code}`;
 }
 
 /** Whether the line logs the value and does nothing else; a minifier may write 1e3 for 1000. */

@@ -67,9 +67,9 @@ export function weigh(row: Row, tally: Tally): void {
 export async function measure(pkg: Package, budget: number | undefined): Promise<Row> {
   const entry = join(pkg.dir, "dist/index.js");
   const onNode = pkg.manifest.bin !== undefined; // a command is never loaded by a browser
-  const dependencies = Object.keys(pkg.manifest.dependencies ?? {});
-  const own = await bundle(entry, dependencies, onNode);
-  const whole = await bundle(entry, [], onNode);
+  const external = Object.keys(pkg.manifest.dependencies ?? {});
+  const own = await bundle(entry, { external, onNode });
+  const whole = await bundle(entry, { onNode });
   return { name: pkg.name, gzip: own.gzip, budget, whole: whole.gzip };
 }
 

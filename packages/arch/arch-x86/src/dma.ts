@@ -145,7 +145,24 @@ class X86Dma {
 
   // ---- loads
 
+  /** Small, so that it is inlined into DmaMap.load: what bounces goes on in a function of its own. */
   loadBuffer(
+    tag: DmaTag,
+    map: DmaMap,
+    pmap: Pmap,
+    va: VirtAddr,
+    len: Bytes,
+    flags: BusDma,
+    segs: SegList,
+  ): Errno {
+    const state = map.md as BounceState | null;
+    if (state === null && tag.flat && segs.count === 0 && len > 0) {
+      return loadDirect(tag, pmap, va, len, segs);
+    }
+    return this.#loadBuffer(tag, map, pmap, va, len, flags, segs);
+  }
+
+  #loadBuffer(
     tag: DmaTag,
     map: DmaMap,
     pmap: Pmap,
@@ -159,10 +176,9 @@ class X86Dma {
       if (state.needed === 0) this.#countBuffer(map, state, pmap, va, len);
       const error = this.#reserve(map, state, flags);
       if (error !== E.OK) return error;
-    }
-    const direct = state === null || state.needed === 0;
-    if (direct && tag.flat && segs.count === 0 && len > 0) {
-      return loadDirect(tag, pmap, va, len, segs);
+      if (state.needed === 0 && tag.flat && segs.count === 0 && len > 0) {
+        return loadDirect(tag, pmap, va, len, segs);
+      }
     }
     const kernelVa = pmap === tag.context.kernelPmap;
     for (let done = 0; done < len; ) {

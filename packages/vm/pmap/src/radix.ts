@@ -11,11 +11,12 @@ import type { Frame } from "@physio/kern";
 import { NO_FRAME } from "@physio/kern";
 import type { Prot } from "./prot.ts";
 
+const LEAF = 512;
 /** Pages that one leaf maps: a power of 2. */
-export const LEAF_PAGES = 512;
-const LEAF = LEAF_PAGES;
+export const LEAF_PAGES = LEAF;
 const MIDDLE = 8192;
 const TOP = 16384;
+const PAGES = LEAF * MIDDLE * TOP;
 
 class Leaf {
   readonly frames: Int32Array;
@@ -88,10 +89,10 @@ export class RadixTable implements PageTable {
   }
 
   #leaf(page: number): Leaf | null {
-    const number = Math.floor(page / LEAF);
+    if (!(page >= 0 && page < PAGES)) return null;
+    const number = (page / LEAF) | 0;
     if (number === this.#lastNumber) return this.#lastLeaf;
-    const middle = this.#top[(number / MIDDLE) | 0];
-    const leaf = middle?.[number % MIDDLE] ?? null; // a negative page is in no leaf
+    const leaf = this.#top[(number / MIDDLE) | 0]?.[number % MIDDLE] ?? null;
     if (leaf !== null) {
       this.#lastNumber = number;
       this.#lastLeaf = leaf;

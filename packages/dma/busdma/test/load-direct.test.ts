@@ -1,0 +1,140 @@
+/**
+ * The fast path of loads against the slow one: a page at a time through addRange, as the originals
+ * do it.
+ */
+import type { DmaContext, Segment } from "@physio/busdma";
+import { createTag, FIXED, SegList } from "@physio/busdma";
+import { addRange, defineBackend, loadDirect } from "@physio/busdma/impl";
+import { Errno, KiB, MiB, PAGE_SIZE, Panic, pageOffset } from "@physio/kern";
+import { PhysMem } from "@physio/physmem";
+import { Pmap, Prot } from "@physio/pmap";
+import { Trace } from "@physio/trace";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+
+const SEED = process.env.PHYSIO_SEED === undefined ? {} : { seed: Number(process.env.PHYSIO_SEED) };
+const BASE = 2 ** 40;
+const nothing = () => Errno.OK;
+const backend = defineBackend({
+  name: "none",
+  tagCreate: () => null,
+  tagDestroy: nothing,
+  mapCreate: () => null,
+  mapDestroy: nothing,
+  memAlloc: () => null,
+  memFree: nothing,
+  loadBuffer: nothing,
+  loadPhys: nothing,
+  loadPages: nothing,
+  complete: nothing,
+  sync: nothing,
+  unload: nothing,
+  isIdentity: () => true,
+});
+
+/** RAM on both sides of 4 GiB; `frames` are mapped in a row at BASE. */
+function mapped(pages: readonly number[]): Pmap {
+  const mem = new PhysMem({
+    banks: [
+      { base: PAGE_SIZE, size: 8 * MiB - PAGE_SIZE },
+      { base: 2 ** 32, size: 8 * MiB },
+    ],
+  });
+  const first = [mem.frameOf(MiB), mem.frameOf(2 ** 32)];
+  const pmap = new Pmap(mem, "test");
+  pages.forEach((n, i) => {
+    pmap.enter(BASE + i * PAGE_SIZE, first[n % 2] + Math.floor(n / 2), Prot.READ | Prot.WRITE);
+  });
+  return pmap;
+}
+
+interface Case {
+  readonly pages: readonly number[];
+  readonly offset: number;
+  readonly length: number;
+  readonly maxSegSize: number;
+  readonly boundary: number;
+  readonly segments: number;
+}
+
+interface Outcome {
+  readonly errno: Errno;
+  readonly segs: readonly Segment[];
+}
+
+function slow(c: Case, pmap: Pmap, maxSegSize: number): Outcome {
+  const segs = new SegList(c.segments);
+  const va = BASE + c.offset;
+  for (let done = 0; done < c.length; ) {
+    const pa = pmap.extract(va + done);
+    const size = Math.min(c.length - done, PAGE_SIZE - pageOffset(pa));
+    if (!addRange(segs, pa as number, size, maxSegSize, c.boundary)) {
+      return { errno: Errno.EFBIG, segs: segs.toArray() };
+    }
+    done += size;
+  }
+  return { errno: Errno.OK, segs: segs.toArray() };
+}
+
+function fast(c: Case, pmap: Pmap): { outcome: Outcome; maxSegSize: number; flat: boolean } {
+  const context: DmaContext = { backend, semantics: FIXED, kernelPmap: pmap, trace: new Trace(1) };
+  const { boundary, segments, maxSegSize } = c;
+  const tag = createTag(context, null, { maxSize: 4 * MiB, boundary, segments, maxSegSize });
+  if (!tag.flat) return { outcome: { errno: Errno.OK, segs: [] }, maxSegSize, flat: false };
+  const errno = loadDirect(tag, pmap, BASE + c.offset, c.length, tag.segs);
+  return { outcome: { errno, segs: tag.segs.toArray() }, maxSegSize: tag.maxSegSize, flat: true };
+}
+
+/** Runs of neighbouring frames with jumps between them, as a fragmented machine gives. */
+const pages = fc
+  .array(fc.tuple(fc.nat(1500), fc.integer({ min: 1, max: 40 })), { minLength: 1, maxLength: 30 })
+  .map((runs) => runs.flatMap(([start, n]) => Array.from({ length: n }, (_, i) => start + 2 * i)));
+
+const cases = pages.chain((list) =>
+  fc
+    .record({
+      offset: fc.oneof(fc.constant(0), fc.nat(PAGE_SIZE - 1)),
+      cut: fc.nat(list.length * PAGE_SIZE - 1),
+      maxSegSize: fc.oneof(
+        fc.constantFrom(PAGE_SIZE, 8 * KiB, 64 * KiB, 4 * MiB),
+        fc.integer({ min: PAGE_SIZE, max: 100_000 }),
+      ),
+      boundary: fc.constantFrom(0, 0, PAGE_SIZE, 16 * KiB, 64 * KiB, MiB, 4 * MiB),
+      segments: fc.oneof(fc.constant(1000), fc.integer({ min: 1, max: 40 })),
+    })
+    .map(({ cut, ...rest }): Case => {
+      const length = Math.max(1, list.length * PAGE_SIZE - rest.offset - cut);
+      return { pages: list, length, ...rest };
+    }),
+);
+
+describe("loadDirect", () => {
+  test("gives the segments of a page at a time, also where it does not fit", () => {
+    let efbig = 0;
+    let flat = 0;
+    fc.assert(
+      fc.property(cases, (c) => {
+        const pmap = mapped(c.pages);
+        const got = fast(c, pmap);
+        if (!got.flat) return;
+        flat++;
+        const wanted = slow(c, pmap, got.maxSegSize);
+        if (wanted.errno === Errno.EFBIG) efbig++;
+        expect(got.outcome.errno).toBe(wanted.errno);
+        if (wanted.errno === Errno.OK) expect(got.outcome.segs).toEqual(wanted.segs);
+      }),
+      { numRuns: 1500, ...SEED },
+    );
+    expect(flat).toBeGreaterThan(1000);
+    expect(efbig).toBeGreaterThan(50);
+  });
+
+  test("a page that is not mapped panics, first, middle or last", () => {
+    for (const hole of [0, 3, 7]) {
+      const pmap = mapped([0, 2, 4, 6, 8, 10, 12, 14]);
+      pmap.remove(BASE + hole * PAGE_SIZE, PAGE_SIZE);
+      const c = { pages: [], offset: 5, length: 8 * PAGE_SIZE - 5, maxSegSize: MiB };
+      expect(() => fast({ ...c, boundary: 0, segments: 9 }, pmap)).toThrow(Panic);
+    }
+  });
+});
