@@ -3,7 +3,6 @@
  */
 import { existsSync, readdirSync } from "node:fs";
 import { join, sep } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { Example } from "./examples.ts";
 import { readExamples } from "./examples.ts";
 import type { Finding } from "./finding.ts";
@@ -11,11 +10,6 @@ import { checkLinks } from "./links.ts";
 import type { Outcome } from "./run.ts";
 import { judgeExample, runExamples } from "./run.ts";
 import { checkTypes } from "./types.ts";
-
-/** The checkout that holds this tool. */
-export const HOUSE = fileURLToPath(new URL("../../..", import.meta.url));
-/** Examples import what the manual's own package.json lists. */
-export const IMPORTER = join(HOUSE, "docs/manual/package.json");
 
 /** Folders of docs/ that hold no documents of ours. */
 const SKIPPED = /(^|\/)(node_modules|site)\//;
@@ -46,9 +40,9 @@ export interface Report {
 export function checkManual(root: string): Report {
   const pages = manualPages(root);
   const { examples, findings } = readExamples(root, pages);
-  const outcomes = runExamples(root, examples, IMPORTER);
+  const outcomes = runExamples(root, examples);
   const wrong = examples.flatMap((e, i) => judgeExample(root, e, outcomes[i]) ?? []);
-  const types = checkTypes(HOUSE, examples, IMPORTER);
+  const types = checkTypes(examples);
   const links = checkLinks(root, documents(root));
   return { pages, examples, outcomes, findings: [...findings, ...wrong, ...types, ...links] };
 }

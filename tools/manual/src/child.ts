@@ -24,7 +24,7 @@ export interface TaskList {
   readonly tasks: readonly Task[];
 }
 
-export const RECORD = "\u001e";
+const RECORD = "\u001e";
 const QUERY = "?example=";
 
 const { importer, tasks }: TaskList = JSON.parse(readFileSync(process.argv[2], "utf8"));

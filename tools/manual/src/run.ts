@@ -10,6 +10,7 @@ import type { Task, TaskList } from "./child.ts";
 import type { Example } from "./examples.ts";
 import { compareOutput, padded } from "./examples.ts";
 import type { Finding } from "./finding.ts";
+import { HOUSE, IMPORTER } from "./house.ts";
 
 const RECORD = "\u001e";
 const CHILD = fileURLToPath(new URL("child.ts", import.meta.url));
@@ -65,12 +66,8 @@ function parseRecords(text: string, why: string): Map<number, Outcome> {
   return outcomes;
 }
 
-/** Run all examples. => `importer`: a file in a folder that has the packages. */
-export function runExamples(
-  root: string,
-  examples: readonly Example[],
-  importer: string,
-): Outcome[] {
+/** Run all examples of the tree at `root`, with the packages and the working directory of the checkout. */
+export function runExamples(root: string, examples: readonly Example[]): Outcome[] {
   const outcomes = new Map<number, Outcome>();
   const tasks: Task[] = examples.map((example, id) => ({
     id,
@@ -79,7 +76,7 @@ export function runExamples(
   }));
   while (outcomes.size < tasks.length) {
     const left = tasks.filter((task) => !outcomes.has(task.id));
-    for (const [id, outcome] of runChild({ importer, tasks: left })) outcomes.set(id, outcome);
+    for (const [id, outcome] of runChild({ importer: IMPORTER, tasks: left })) outcomes.set(id, outcome);
   }
   return tasks.map((task) => outcomes.get(task.id)!);
 }

@@ -9,14 +9,11 @@ import { dirname, join } from "node:path";
 import type { Example } from "./examples.ts";
 import { padded } from "./examples.ts";
 import type { Finding } from "./finding.ts";
+import { HOUSE, IMPORTER } from "./house.ts";
 
-/** => `house`: the root of the checkout, with its tools installed; `importer`: see runExamples. */
-export function checkTypes(
-  house: string,
-  examples: readonly Example[],
-  importer: string,
-): Finding[] {
-  const folder = join(dirname(importer), "node_modules/.examples");
+/** What the compiler says of the examples. => the checkout's tools are installed. */
+export function checkTypes(examples: readonly Example[]): Finding[] {
+  const folder = join(dirname(IMPORTER), "node_modules/.examples");
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   try {
@@ -29,11 +26,11 @@ export function checkTypes(
       incremental: false,
       rewriteRelativeImportExtensions: false,
       types: ["node"],
-      typeRoots: [join(house, "node_modules/@types")],
+      typeRoots: [join(HOUSE, "node_modules/@types")],
     };
-    const config = { extends: join(house, "tsconfig.base.json"), compilerOptions, include: ["*.ts"] };
+    const config = { extends: join(HOUSE, "tsconfig.base.json"), compilerOptions, include: ["*.ts"] };
     writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config));
-    const tsc = join(house, "node_modules/.bin/tsc");
+    const tsc = join(HOUSE, "node_modules/.bin/tsc");
     const done = spawnSync(tsc, ["-p", folder, "--pretty", "false"], { encoding: "utf8", cwd: folder });
     if (done.error !== undefined) throw done.error;
     return done.stdout.split("\n").flatMap((line) => diagnose(examples, line));
