@@ -103,7 +103,11 @@ const JOBS = {
   test: [turbo("run:types", "run:tests")],
   "test:long": [[bin("vitest"), "run", "--config", "vitest.long.config.ts"]],
   tidy: [["node", "tools/tidy/src/main.ts"]],
-  fix: [[bin("biome"), "check", "--write", "."]],
+  fix: [
+    [bin("biome"), "check", "--write", "."],
+    ["node", "tools/tidy/src/main.ts", "--fix"],
+    ["node", "tools/portmap/src/main.ts"],
+  ],
   ci: [["node", "tools/ci.mjs"]],
 };
 

@@ -6,7 +6,15 @@
 //
 // `--no-api` leaves the API pages out, for writing.
 import { spawnSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join, posix, relative, sep } from "node:path";
 import { BASE, content, dist, doors, filesBelow, packageFolders, root, site } from "./layout.mjs";
 
@@ -146,6 +154,49 @@ function relativeHtml(text, way) {
 
 const inScript = (text, at) => text.lastIndexOf("<script>", at) > text.lastIndexOf("</script>", at);
 
+// ---- what must hold of the result
+
+/** Tags that make a browser fetch something. */
+const FETCH = /<(?:script|link|img|iframe|source)\b[^>]*?\b(?:src|href)="([^"]*)"/g;
+const LINK = /<a\b[^>]*?\bhref="([^"]*)"/g;
+
+/** Every link and resource of every page is a file of the site; nothing comes from elsewhere. */
+function checkSite() {
+  const wrong = [];
+  const pages = filesBelow(dist).filter((file) => file.endsWith(".html"));
+  for (const file of pages) {
+    const text = readFileSync(file, "utf8");
+    const at = (target) => `${relative(dist, file)}: ${target}`;
+    for (const [, target] of text.matchAll(FETCH)) {
+      if (!isInside(file, target)) wrong.push(at(target));
+    }
+    for (const [, target] of text.matchAll(LINK)) {
+      if (!/^(https?:|mailto:|#)/.test(target) && !isInside(file, target)) wrong.push(at(target));
+    }
+  }
+  for (const file of filesBelow(dist).filter((f) => f.endsWith(".css"))) {
+    const text = readFileSync(file, "utf8");
+    for (const [, target] of text.matchAll(/url\(["']?([^"')]+)/g)) {
+      if (!target.startsWith("data:") && !isInside(file, target)) {
+        wrong.push(`${relative(dist, file)}: ${target}`);
+      }
+    }
+  }
+  if (wrong.length === 0) return pages.length;
+  for (const line of wrong.slice(0, 40)) console.error(`docs: leads nowhere: ${line}`);
+  console.error(`docs: ${wrong.length} bad links`);
+  process.exit(1);
+}
+
+function isInside(file, target) {
+  if (/^([a-z]+:|\/)/.test(target)) return false;
+  const path = join(
+    dirname(file),
+    decodeURI(target.replace(/[?#].*$/, "").replaceAll("&amp;", "&")),
+  );
+  return path.startsWith(dist) && existsSync(path);
+}
+
 const begin = performance.now();
 writeEntries();
 writeContent();
@@ -155,6 +206,7 @@ rmSync(dist, { recursive: true, force: true });
 run("vitepress", "build");
 makeRelative();
 copyFileSync(join(root, "LICENSE"), join(dist, "LICENSE"));
+const pages = checkSite();
 console.log(
-  `docs: ${filesBelow(dist).filter((f) => f.endsWith(".html")).length} pages in docs/site/.vitepress/dist, ${((performance.now() - begin) / 1000).toFixed(1)} s`,
+  `docs: ${pages} pages in docs/site/.vitepress/dist, ${((performance.now() - begin) / 1000).toFixed(1)} s`,
 );

@@ -7,6 +7,7 @@ import type { Example } from "./examples.ts";
 import { readExamples } from "./examples.ts";
 import type { Finding } from "./finding.ts";
 import { checkLinks } from "./links.ts";
+import { checkPages } from "./pages.ts";
 import type { Outcome } from "./run.ts";
 import { judgeExample, runExamples } from "./run.ts";
 import { checkTypes } from "./types.ts";
@@ -15,7 +16,7 @@ import { checkTypes } from "./types.ts";
 const SKIPPED = /(^|\/)(node_modules|site)\//;
 
 /** README.md and every document below docs/, from `root`. */
-export function documents(root: string): string[] {
+function documents(root: string): string[] {
   const docs = readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" })
     .map((path) => path.split(sep).join("/"))
     .filter((path) => path.endsWith(".md") && !SKIPPED.test(`${path}/`))
@@ -25,7 +26,7 @@ export function documents(root: string): string[] {
 }
 
 /** The pages of the manual, from `root`. */
-export function manualPages(root: string): string[] {
+function manualPages(root: string): string[] {
   return documents(root).filter((path) => path.startsWith("docs/manual/"));
 }
 
@@ -39,10 +40,10 @@ export interface Report {
 /** Check the manual and the documents of the tree at `root`. */
 export function checkManual(root: string): Report {
   const pages = manualPages(root);
-  const { examples, findings } = readExamples(root, pages);
+  const { examples, synopses, findings } = readExamples(root, pages);
   const outcomes = runExamples(root, examples);
   const wrong = examples.flatMap((e, i) => judgeExample(root, e, outcomes[i]) ?? []);
-  const types = checkTypes(examples);
-  const links = checkLinks(root, documents(root));
-  return { pages, examples, outcomes, findings: [...findings, ...wrong, ...types, ...links] };
+  const types = checkTypes([...examples, ...synopses]);
+  const rest = [...checkPages(root), ...checkLinks(root, documents(root))];
+  return { pages, examples, outcomes, findings: [...findings, ...wrong, ...types, ...rest] };
 }

@@ -23,15 +23,29 @@ export interface Example {
 }
 
 /** The source with as many empty lines before it as the page has: line numbers are the page's. */
-export function padded(example: Example): string {
-  return "\n".repeat(example.line - 1) + example.source;
+export function padded({ source, line }: Example | Synopsis): string {
+  return "\n".repeat(line - 1) + source;
 }
 
 const MARK = /^<!-- (?:example: ([a-z0-9-]+)|(synopsis)) -->$/;
 
+/** The imports of a synopsis: what they name must exist. */
+export interface Synopsis {
+  readonly page: string;
+  /** The block with all other lines empty; `line` is the number of its first line in the page. */
+  readonly source: string;
+  readonly line: number;
+}
+
 interface Read {
   readonly examples: Example[];
+  readonly synopses: Synopsis[];
   readonly findings: Finding[];
+}
+
+function synopsisOf(page: string, fence: Fence): Synopsis {
+  const lines = fence.text.split("\n").map((line) => (/^import .*;$/.test(line) ? line : ""));
+  return { page, source: lines.join("\n"), line: fence.line + 1 };
 }
 
 /** The comment right above line `number`, blank lines apart: an example's name, "" for a synopsis. */
@@ -47,12 +61,16 @@ export function examplesOf(page: string, text: string): Read {
   const lines = text.split("\n");
   const fences = fencesOf(text);
   const examples: Example[] = [];
+  const synopses: Synopsis[] = [];
   const findings: Finding[] = [];
   const names = new Set<string>();
   for (const [i, fence] of fences.entries()) {
     if (fence.language !== "ts") continue;
     const name = markAbove(lines, fence.line);
-    if (name === "") continue;
+    if (name === "") {
+      synopses.push(synopsisOf(page, fence));
+      continue;
+    }
     const output: Fence | undefined = fences[i + 1];
     const wrong = (what: string) => findings.push({ page, line: fence.line, what });
     if (name === null) wrong("a ts block without <!-- example: name --> or <!-- synopsis -->");
@@ -72,7 +90,7 @@ export function examplesOf(page: string, text: string): Read {
       });
     }
   }
-  return { examples, findings };
+  return { examples, synopses, findings };
 }
 
 /** The examples of all `pages` (paths from `root`). */
@@ -80,6 +98,7 @@ export function readExamples(root: string, pages: readonly string[]): Read {
   const all = pages.map((page) => examplesOf(page, readFileSync(join(root, page), "utf8")));
   return {
     examples: all.flatMap((read) => read.examples),
+    synopses: all.flatMap((read) => read.synopses),
     findings: all.flatMap((read) => read.findings),
   };
 }

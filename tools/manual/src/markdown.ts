@@ -19,36 +19,40 @@ export interface Link {
 
 const FENCE = /^(`{3,}|~{3,})\s*(\S*)/;
 
-/** Calls `inside` for each line with whether it belongs to a fence (its marks included). */
-function eachLine(text: string, inside: (line: string, number: number, fenced: boolean) => void) {
+/** What a line is: text, the opening mark of a fence, inside of one, the closing mark. */
+type Place = "text" | "open" | "inside" | "close";
+
+function eachLine(text: string, visit: (line: string, number: number, place: Place) => void): void {
   let mark = "";
   for (const [at, line] of text.split("\n").entries()) {
     const fence = FENCE.exec(line)?.[1] ?? "";
-    const closes = mark !== "" && fence.startsWith(mark) && line.trim() === fence;
-    inside(line, at + 1, mark !== "" || fence !== "");
-    if (closes) mark = "";
-    else if (mark === "") mark = fence;
+    let place: Place = mark === "" ? "text" : "inside";
+    if (mark === "" && fence !== "") place = "open";
+    else if (mark !== "" && fence.startsWith(mark) && line.trim() === fence) place = "close";
+    if (place === "open") mark = fence;
+    if (place === "close") mark = "";
+    visit(line, at + 1, place);
   }
 }
 
-/** All fenced blocks, in order. */
+/** All fenced blocks, in order. One that is not closed is none. */
 export function fencesOf(text: string): Fence[] {
   const fences: Fence[] = [];
-  let open: { language: string; line: number; lines: string[] } | null = null;
-  eachLine(text, (line, number, fenced) => {
-    if (!fenced) return;
-    if (open === null) {
-      open = { language: FENCE.exec(line)![2], line: number, lines: [] };
-    } else if (/^(`{3,}|~{3,})\s*$/.test(line)) {
-      fences.push({ ...open, text: open.lines.map((l) => `${l}\n`).join("") });
-      open = null;
-    } else open.lines.push(line);
+  let opening = "";
+  let from = 0;
+  let inside = "";
+  eachLine(text, (line, number, place) => {
+    if (place === "open") [opening, from, inside] = [line, number, ""];
+    else if (place === "inside") inside += `${line}\n`;
+    else if (place === "close") {
+      fences.push({ language: FENCE.exec(opening)![2], line: from, text: inside });
+    }
   });
   return fences;
 }
 
 /** A heading's anchor: lower case, without punctuation, blanks as dashes. */
-export function slug(heading: string): string {
+function slug(heading: string): string {
   const plain = heading.replace(/\[([^\]]*)\]\([^)]*\)/g, "$1").replace(/<[^>]*>/g, "");
   return plain
     .trim()
@@ -60,8 +64,8 @@ export function slug(heading: string): string {
 /** Every anchor that a link to the page may name. */
 export function anchorsOf(text: string): Set<string> {
   const anchors = new Set<string>();
-  eachLine(text, (line, _number, fenced) => {
-    if (fenced) return;
+  eachLine(text, (line, _number, place) => {
+    if (place !== "text") return;
     for (const [, id] of line.matchAll(/<a\s+(?:id|name)="([^"]+)"/g)) anchors.add(id);
     const heading = /^#{1,6}\s+(.*?)\s*#*$/.exec(line);
     if (heading === null) return;
@@ -76,8 +80,8 @@ export function anchorsOf(text: string): Set<string> {
 /** All links and images of a page: inline ones and definitions. */
 export function linksOf(text: string): Link[] {
   const links: Link[] = [];
-  eachLine(text, (raw, line, fenced) => {
-    if (fenced) return;
+  eachLine(text, (raw, line, place) => {
+    if (place !== "text") return;
     const plain = raw.replace(/(`+)(?!`).*?[^`]\1(?!`)/g, (code) => "`".repeat(code.length));
     for (const [, target] of plain.matchAll(/\]\(\s*<?([^\s)>]+)>?[^)]*\)/g)) {
       links.push({ line, target });

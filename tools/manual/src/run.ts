@@ -14,7 +14,7 @@ import { HOUSE, IMPORTER } from "./house.ts";
 
 const RECORD = "\u001e";
 const CHILD = fileURLToPath(new URL("child.ts", import.meta.url));
-/** Milliseconds that all examples of a child may take together. */
+/** Milliseconds that the examples of one child may take together. */
 const LIMIT = 30_000;
 
 /** What became of one example. */
@@ -25,7 +25,7 @@ export interface Outcome {
 }
 
 /** Run `tasks` until they are through or the child dies. @returns outcomes of those that began. */
-function runChild(list: TaskList): Map<number, Outcome> {
+function runChild(list: TaskList, limit: number): Map<number, Outcome> {
   const folder = mkdtempSync(join(tmpdir(), "manual-"));
   try {
     const [tasks, out, err] = ["tasks", "out", "err"].map((name) => join(folder, name));
@@ -35,7 +35,7 @@ function runChild(list: TaskList): Map<number, Outcome> {
     const done = spawnSync(process.execPath, [...args, CHILD, tasks], {
       cwd: HOUSE,
       stdio: ["ignore", fds[0], fds[1]],
-      timeout: LIMIT,
+      timeout: limit,
       env: { ...process.env, NO_COLOR: "1", NODE_OPTIONS: "" },
     });
     for (const fd of fds) closeSync(fd);
@@ -67,7 +67,7 @@ function parseRecords(text: string, why: string): Map<number, Outcome> {
 }
 
 /** Run all examples of the tree at `root`, with the packages and the working directory of the checkout. */
-export function runExamples(root: string, examples: readonly Example[]): Outcome[] {
+export function runExamples(root: string, examples: readonly Example[], limit = LIMIT): Outcome[] {
   const outcomes = new Map<number, Outcome>();
   const tasks: Task[] = examples.map((example, id) => ({
     id,
@@ -76,7 +76,8 @@ export function runExamples(root: string, examples: readonly Example[]): Outcome
   }));
   while (outcomes.size < tasks.length) {
     const left = tasks.filter((task) => !outcomes.has(task.id));
-    for (const [id, outcome] of runChild({ importer: IMPORTER, tasks: left })) outcomes.set(id, outcome);
+    for (const [id, outcome] of runChild({ importer: IMPORTER, tasks: left }, limit))
+      outcomes.set(id, outcome);
   }
   return tasks.map((task) => outcomes.get(task.id)!);
 }

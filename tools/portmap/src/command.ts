@@ -19,6 +19,9 @@ import { Tree } from "./tree.ts";
 
 const USAGE = "usage: portmap [--root DIR] [--check | --summary]";
 const PAGE = "docs/port-map.md";
+const README = "README.md";
+/** Where the README says how far the port is, on one line. */
+const STATUS = /^(<!-- portmap -->).*$/m;
 
 interface Options {
   readonly root: string;
@@ -39,20 +42,31 @@ export function command(args: readonly string[], print: (line: string) => void):
     print(JSON.stringify(count(map.tables)));
     return 0;
   }
-  const page = render(map);
   const problems = [...map.problems];
-  if (!options.check) {
-    const file = join(options.root, PAGE);
-    mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, page);
-  } else if (tree.text(PAGE) !== page) {
-    problems.push({ path: PAGE, line: 1, message: "stale: run node tools/portmap/src/main.ts" });
+  for (const [path, text] of outputs(tree, map)) {
+    if (!options.check) {
+      const file = join(options.root, path);
+      mkdirSync(dirname(file), { recursive: true });
+      writeFileSync(file, text);
+    } else if (tree.text(path) !== text) {
+      problems.push({ path, line: 1, message: "stale: run node tools/portmap/src/main.ts" });
+    }
   }
   for (const { path, line, message } of sorted(problems)) print(`${path}:${line}: ${message}`);
   if (problems.length > 0) return 1;
   const { done, partly, notYet, rows } = count(map.tables);
   print(`portmap: ${rows} rows, ${done} done, ${partly} partly, ${notYet} not yet`);
   return 0;
+}
+
+/** The files that the map is in: its page, and the README's status where it has a place for it. */
+function outputs(tree: Tree, map: PortMap): [string, string][] {
+  const { done, partly, notYet, rows } = count(map.tables);
+  const status = `${rows} rows, ${done} done, ${partly} partly, ${notYet} not yet.`;
+  const readme = tree.text(README);
+  const page: [string, string] = [PAGE, render(map)];
+  if (readme === null) return [page];
+  return [page, [README, readme.replace(STATUS, `$1${status}`)]];
 }
 
 function portMap(tree: Tree): PortMap {

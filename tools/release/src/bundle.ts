@@ -27,6 +27,8 @@ export async function bundle(entry: string, how: How = {}): Promise<Bundle> {
     files: [entry],
     gzip: true,
     ignore: [...(how.external ?? []), ...(how.onNode ? builtins() : [])],
+    // What ships stands on its own: the tree's tsconfig.json has no say.
+    modifyRolldownConfig: (config: object) => ({ ...config, tsconfig: false }),
     size: 0,
     bundles: [] as string[],
   };

@@ -101,6 +101,7 @@ async function judgeInstalled(
       return null;
     };
     verdicts.push(await judge(`import on ${node.version}`, imports));
+    if (verdicts.at(-1)?.problem !== null) return verdicts; // what follows uses the values
   }
   const tsc = join(bench.root, "node_modules/.bin/tsc");
   for (const mode of MODES) {

@@ -14,7 +14,7 @@ import type { Package } from "./workspace.ts";
 import { build, chosen, publicPackages } from "./workspace.ts";
 
 /** Bytes. */
-export interface Budgets {
+interface Budgets {
   readonly packages: Readonly<Record<string, number>>;
   readonly together: Readonly<Record<string, number>>;
 }
@@ -38,17 +38,30 @@ export async function sizes(
   await build(options.root, packages);
   const budgets: Budgets = JSON.parse(readFileSync(BUDGETS, "utf8"));
   tally.print(line("bytes after gzip", "size", "budget", "with all"));
-  for (const pkg of subjects) weigh(await measure(pkg, budgets.packages[pkg.name]), tally);
+  for (const pkg of subjects) {
+    await attempt(pkg.name, tally, () => measure(pkg, budgets.packages[pkg.name]));
+  }
   if (options.only !== undefined) return;
 
   for (const [name, budget] of Object.entries(budgets.together)) {
-    const members = name.split(" + ").flatMap((one) => chosen(packages, one));
-    const gzip = await together(members);
-    weigh({ name, gzip, budget, whole: gzip }, tally);
+    await attempt(name, tally, async () => {
+      const members = name.split(" + ").flatMap((one) => chosen(packages, one));
+      const gzip = await together(members);
+      return { name, gzip, budget, whole: gzip };
+    });
   }
   const known = new Set(packages.map((p) => p.name));
   for (const name of Object.keys(budgets.packages)) {
     if (!known.has(name)) tally.fail(`${name} has a budget and is no public package`);
+  }
+}
+
+/** Weighs what `body` measures; that it cannot be measured is a failure of this row alone. */
+async function attempt(name: string, tally: Tally, body: () => Promise<Row>): Promise<void> {
+  try {
+    weigh(await body(), tally);
+  } catch (error) {
+    tally.fail(`${name}: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 

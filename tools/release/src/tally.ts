@@ -1,6 +1,7 @@
 /**
  * Counts what passed and failed, and says so in the last line.
  */
+import { stripVTControlCharacters } from "node:util";
 
 /** One judgement: `problem` is null when it passed. */
 export interface Verdict {
@@ -26,7 +27,7 @@ export class Tally {
   /** Counts a failure and prints it; a long text is cut, its beginning tells most. */
   fail(problem: string): void {
     this.failed++;
-    const lines = problem.trimEnd().split("\n");
+    const lines = stripVTControlCharacters(problem).trimEnd().split("\n");
     this.print(`FAILED ${lines[0]}`);
     for (const line of lines.slice(1, MOST_LINES)) this.print(`    ${line}`);
     if (lines.length > MOST_LINES) this.print(`    … ${lines.length - MOST_LINES} more lines`);
