@@ -18,6 +18,7 @@ export default defineConfig({
   srcDir: "content",
   outDir: ".vitepress/dist",
   cacheDir: ".vitepress/cache",
+  head: [["link", { rel: "icon", href: "data:," }]],
   cleanUrls: false,
   metaChunk: false,
   vite: { build: { chunkSizeWarningLimit: 4000 }, logLevel: "warn" },

@@ -11,6 +11,7 @@
  * Cases: a  4 KiB, page aligned        b   64 KiB in 16 scattered pages
  *        c  64 KiB contiguous          b2  b with a boundary of 64 KiB
  */
+#define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>

@@ -73,7 +73,7 @@ function* mountDisk(m: Machine, bytes: Uint8Array) {
 export function verifyTogether(subjects: readonly Subject[], options: RunOptions): RunResult {
   const { profile, seed, bouncePages = 0, newHasher } = options;
   const m = machine(profileNamed(profile, { seed, bouncePages }));
-  m.trace.mask = Ktr.ALL;
+  m.ktr.mask = Ktr.ALL;
   let files = 0;
   const failures: Failure[] = [];
   for (const { image, manifest } of subjects) {
@@ -88,7 +88,7 @@ export function verifyTogether(subjects: readonly Subject[], options: RunOptions
   m.checkQuiet();
   const { busFaults, deviceErrors, virtualTime, deferrals } = ioStatistics(m);
   const ok = files > 0 && failures.length === 0 && busFaults === 0 && deviceErrors === 0;
-  return { ok, files, failures, traceHash: m.trace.hash(), virtualTime, deferrals };
+  return { ok, files, failures, traceHash: m.ktr.hash(), virtualTime, deferrals };
 }
 
 /** Verify one image on a machine of its own. @throws {ErrnoError} as verifyTogether. */

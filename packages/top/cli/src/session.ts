@@ -7,7 +7,7 @@ import type { Machine, Media, ProfileOptions } from "@physio/machine";
 import { machine, profileNamed } from "@physio/machine";
 import type { Sleeps } from "@physio/sched";
 import type { SysctlEntry } from "@physio/trace";
-import { chromeTrace, Ktr } from "@physio/trace";
+import { Ktr } from "@physio/trace";
 import type { Mount } from "@physio/vfs";
 import { closeImage, hostError, openImage } from "./image.ts";
 import { print } from "./output.ts";
@@ -50,7 +50,7 @@ export class Session {
   constructor(options: CommonOptions) {
     this.options = options;
     this.machine = machine(profileNamed(options.profile, profileOptions(options)));
-    this.machine.trace.mask = Ktr.ALL;
+    this.machine.ktr.mask = Ktr.ALL;
     this.#media = [];
   }
 
@@ -83,8 +83,7 @@ export class Session {
   #writeTrace(): void {
     const { trace } = this.options;
     if (trace === undefined) return;
-    const { profile, seed } = this.options;
-    const json = chromeTrace(this.machine.trace, `${profile}, seed ${seed}`);
+    const json = this.machine.trace();
     try {
       writeFileSync(trace, JSON.stringify(json));
     } catch (error) {

@@ -104,7 +104,7 @@ export async function verifyAll(
     seconds,
     megabytesPerSecond: io.ioBytes / MiB / seconds,
     processMemory: process.memoryUsage.rss(),
-    traceHash: session.machine.trace.hash(),
+    traceHash: session.machine.ktr.hash(),
     faults: faults.map(
       (f) => `${f.port} ${f.direction} 0x${f.address.toString(16)}+${f.length}: ${f.reason}`,
     ),

@@ -23,8 +23,8 @@ import { PhysMem } from "@physio/physmem";
 import { Kmem } from "@physio/pmap";
 import type { Sleeps } from "@physio/sched";
 import { Scheduler } from "@physio/sched";
-import type { SysctlValue } from "@physio/trace";
-import { SysctlTree, Trace } from "@physio/trace";
+import type { ChromeTrace, SysctlValue } from "@physio/trace";
+import { chromeTrace, SysctlTree, Trace } from "@physio/trace";
 import { PagerMap, UvmPages } from "@physio/uvm";
 import type { Mount } from "@physio/vfs";
 import type { MachineConfig } from "./profiles.ts";
@@ -36,7 +36,8 @@ const STEPS_A_TURN = 20_000;
 
 export class Machine {
   readonly config: MachineConfig;
-  readonly trace: Trace;
+  /** The trace of everything: its mask, its ring and its hash. */
+  readonly ktr: Trace;
   readonly sysctls: SysctlTree;
   readonly sched: Scheduler;
   readonly mem: PhysMem;
@@ -57,22 +58,22 @@ export class Machine {
   constructor(config: MachineConfig) {
     const { banks, mmioBase, mmioSize, completion, semantics, seed } = config;
     this.config = config;
-    this.trace = new Trace(config.traceEntries);
+    this.ktr = new Trace(config.traceEntries);
     this.sysctls = new SysctlTree();
     const random = seed === null ? null : seededRandom(seed);
-    this.sched = new Scheduler({ trace: this.trace, ...(random === null ? {} : { random }) });
+    this.sched = new Scheduler({ trace: this.ktr, ...(random === null ? {} : { random }) });
     this.mem = new PhysMem({ banks });
-    this.membus = new Membus({ mem: this.mem, trace: this.trace, now: () => this.sched.now });
+    this.membus = new Membus({ mem: this.mem, trace: this.ktr, now: () => this.sched.now });
     this.kmem = new Kmem(this.mem);
     this.bouncePool = this.#makeBouncePool();
     const backend = config.dmaBackend(this.bouncePool, this.kmem);
-    const context = { backend, semantics, kernelPmap: this.kmem.pmap, trace: this.trace };
+    const context = { backend, semantics, kernelPmap: this.kmem.pmap, trace: this.ktr };
     this.dmaTag = createTag(context, null, {});
     const { sched, membus, dmaTag } = this;
     this.bus = new RootBus({ sched, membus, dmaTag, mmioBase: mmioBase as number, mmioSize });
-    this.bufs = new IoBufs({ sched, trace: this.trace, completion });
+    this.bufs = new IoBufs({ sched, trace: this.ktr, completion });
     this.cache = new BufCache({ bufs: this.bufs, kmem: this.kmem, limit: config.bufCacheBytes });
-    this.pages = new UvmPages(this.mem, sched, this.trace);
+    this.pages = new UvmPages(this.mem, sched, this.ktr);
     this.pager = new PagerMap(this.kmem, sched);
     this.nvme = [];
     this.#addSysctls();
@@ -90,7 +91,7 @@ export class Machine {
     const driver = new NvmeDriver(device, {
       bufs: this.bufs,
       kmem: this.kmem,
-      trace: this.trace,
+      trace: this.ktr,
       sched: this.sched,
     });
     this.nvme.push(driver);
@@ -124,6 +125,12 @@ export class Machine {
     return this.sysctls.get(path);
   }
 
+  /** What the trace holds as Chrome trace JSON, which Perfetto opens. */
+  trace(): ChromeTrace {
+    const { profile, seed } = this.config;
+    return chromeTrace(this.ktr, `${profile}, seed ${seed}`);
+  }
+
   /** Panic when something is left over: busy pages, bufs, bounce pages, mappings. For the end of a run. */
   checkQuiet(): void {
     const busy = this.pages.busyCount();
@@ -148,7 +155,7 @@ export class Machine {
   }
 
   #makeBouncePool(): BouncePool {
-    const { mem, sched, trace } = this;
+    const { mem, sched, ktr: trace } = this;
     const allocPage = (highest: number) => {
       const frame = mem.allocContig(1, { high: highest });
       return frame < 0 ? -1 : mem.addrOf(frame);

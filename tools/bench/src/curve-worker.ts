@@ -1,0 +1,101 @@
+/**
+ * Worker of the growth curves: how a cost changes with the size of what it works on.
+ */
+import type { Machine } from "@physio/machine";
+import { machine, pc, pc32BitDma } from "@physio/machine";
+import { PhysMem } from "@physio/physmem";
+import type { Series } from "./chart.ts";
+import type { LoadCase, Sum } from "./scene.ts";
+import { loadLoop, scatteredRange, TAG } from "./scene.ts";
+import { bestOf } from "./timing.ts";
+
+const PAGE = 4096;
+const MiB = 2 ** 20;
+
+export interface CurveOutput {
+  readonly length: readonly Series[];
+  readonly frames: readonly Series[];
+  readonly maps: readonly Series[];
+}
+
+function powers(base: number, from: number, to: number): number[] {
+  return Array.from({ length: to - from + 1 }, (_, i) => base ** (from + i));
+}
+
+/** Load and unload of 1 to 256 pages. */
+function lengthCurves(m: Machine, sum: Sum): Series[] {
+  const options = { maxSize: MiB, maxSegSize: MiB, segments: 256 };
+  const map = m.dmaTag.child(options).createMap();
+  const scattered = scatteredRange(m, 256);
+  const contiguous = m.kmem.allocContig(MiB, { align: MiB });
+  return [
+    { name: "scattered", va: scattered },
+    { name: "contiguous", va: contiguous },
+  ].map(({ name, va }) => ({
+    name,
+    points: powers(2, 0, 8).map((pages) => {
+      const c: LoadCase = { name, map, va, length: pages * PAGE, segments: 0 };
+      return [pages, bestOf((n) => loadLoop(c, sum, n), Math.ceil(40_000 / pages))] as const;
+    }),
+  }));
+}
+
+/** Allocating and freeing one frame of a machine of 10^3 to 10^7 frames, half of them in use. */
+function frameCurve(): Series {
+  const points = powers(10, 3, 7).map((frames) => {
+    const mem = new PhysMem({ banks: [{ base: 0, size: frames * PAGE }] });
+    const held = Array.from({ length: Math.min(frames / 2, 5000) }, () => mem.allocFrame());
+    for (let i = 0; i < held.length; i += 2) mem.freeFrame(held[i]);
+    const body = (n: number) => {
+      for (let i = 0; i < n; i++) mem.freeFrame(mem.allocFrame());
+    };
+    return [frames, bestOf(body, 20_000)] as const;
+  });
+  return { name: "alloc + free", points };
+}
+
+/** Load and unload of one page while more and more maps, or bounce zones, are alive. */
+function mapCurves(sum: Sum): Series[] {
+  const m = machine(pc({}));
+  const tag = m.dmaTag.child(TAG);
+  const c: LoadCase = {
+    name: "maps",
+    map: tag.createMap(),
+    va: m.kmem.alloc(PAGE),
+    length: PAGE,
+    segments: 1,
+  };
+  const alive = [c.map];
+  const maps = powers(10, 0, 4).map((count) => {
+    while (alive.length < count) alive.push(tag.createMap());
+    return [count, bestOf((n) => loadLoop(c, sum, n), 40_000)] as const;
+  });
+  return [{ name: "maps", points: maps }, zoneCurve(sum)];
+}
+
+/** The same page bounced, among zones of ever lower reach. */
+function zoneCurve(sum: Sum): Series {
+  const m = machine(pc32BitDma({}));
+  const va = m.kmem.alloc(PAGE);
+  const limited = (lowAddr: number): LoadCase => {
+    const map = m.dmaTag.child({ ...TAG, maxSize: PAGE, segments: 1, lowAddr }).createMap();
+    return { name: "zones", map, va, length: PAGE, segments: 1 };
+  };
+  const cases = [limited(2 ** 32 - 1)];
+  const points = powers(4, 0, 4).map((count) => {
+    while (cases.length < count) cases.push(limited(2 ** 32 - 1 - cases.length * MiB));
+    const last = cases[cases.length - 1];
+    return [m.bouncePool.zones.length, bestOf((n) => loadLoop(last, sum, n), 10_000)] as const;
+  });
+  return { name: "zones, bounced", points };
+}
+
+export function measureCurves(): CurveOutput {
+  const sum: Sum = { total: 0 };
+  const m = machine(pc({}));
+  lengthCurves(m, sum); // once for the compiler
+  const length = lengthCurves(m, sum);
+  frameCurve();
+  mapCurves(sum);
+  return { length, frames: [frameCurve()], maps: mapCurves(sum) };
+}

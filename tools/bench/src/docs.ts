@@ -1,0 +1,68 @@
+/**
+ * docs/bench.md: the figures of one run, with the machine that gave them.
+ */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { arch, cpus, release, type as systemType, totalmem } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { drawChart } from "./chart.ts";
+import { compilerVersion } from "./native.ts";
+import type { Report } from "./suite.ts";
+import { cells, HEAD } from "./table.ts";
+
+const DOCS = fileURLToPath(new URL("../../../docs/", import.meta.url));
+
+/** What the figures were measured on, a line each. */
+export function describeMachine(): string[] {
+  const all = cpus();
+  const gib = (totalmem() / 2 ** 30).toFixed(0);
+  return [
+    `${all.length} × ${all[0]?.model.trim() ?? "unknown processor"}, ${gib} GiB`,
+    `${systemType()} ${release()}, ${arch()}`,
+    `Node ${process.versions.node}, V8 ${process.versions.v8}`,
+    compilerVersion() ?? "no gcc: no native peer",
+  ];
+}
+
+const INTRODUCTION = `# Benchmarks
+
+Written by \`npm run bench -- --write-docs\`; do not edit.
+
+Absolute times are this machine's on that day. What counts are the ratios and the counts: a row
+passes when it is at or below its gate, and a row whose tool is missing is not counted as passed.
+
+How: plain Node on the built packages, one process that holds several machines (one that bounces, one
+that traces) and runs all cases before any is measured; five rounds, each ours and then the native
+peer's; a round is the best of eight short slices on both sides; the ratio is the median of the rounds'
+own ratios. The native peer is this project's own C, \`tools/bench/native/busdma.c\`, with gcc -O2.
+Garbage is the growth of the heap over 100,000 operations with no collection in between.
+`;
+
+function tableOf({ results }: Report): string {
+  const line = (row: readonly string[]) =>
+    `| ${row.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+  return [line(HEAD), line(HEAD.map(() => "---")), ...results.map((r) => line(cells(r)))].join(
+    "\n",
+  );
+}
+
+export function page(report: Report, machine: readonly string[]): string {
+  const curves = report.charts.map(({ title, name }) => `![${title}](bench/${name}.svg)`);
+  return [
+    INTRODUCTION,
+    "## The machine\n",
+    ...machine.map((line) => `- ${line}`),
+    "\n## Figures\n",
+    tableOf(report),
+    "\n## Growth\n",
+    `${curves.join("\n\n")}\n`,
+  ].join("\n");
+}
+
+export function writeDocs(report: Report, folder: string = DOCS): void {
+  mkdirSync(join(folder, "bench"), { recursive: true });
+  for (const chart of report.charts) {
+    writeFileSync(join(folder, "bench", `${chart.name}.svg`), drawChart(chart));
+  }
+  writeFileSync(join(folder, "bench.md"), page(report, describeMachine()));
+}

@@ -1,0 +1,69 @@
+/**
+ * Workers: processes of plain Node that measure, and give their figures as one line of JSON.
+ *
+ * Each is started with a clean environment, so that nothing makes it import sources: a worker
+ * refuses to measure anything but built code.
+ */
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+const MAIN = new URL("main.ts", import.meta.url);
+const SECONDS = 120;
+
+export interface WorkerOptions {
+  readonly nodeFlags?: readonly string[];
+  /** The entry to start, when it is not ours: a copy of it elsewhere. */
+  readonly main?: string;
+  /** Where it runs. */
+  readonly cwd?: string;
+}
+
+/** Run a worker. @returns what it reported. @throws when it failed, with its last words. */
+export function runWorker<T>(name: string, input: unknown, options: WorkerOptions = {}): T {
+  const main = options.main ?? fileURLToPath(MAIN);
+  const flags = options.nodeFlags ?? [];
+  return runNode<T>([...flags, main, "--worker", name, JSON.stringify(input)], options.cwd);
+}
+
+/** Run Node. @returns the JSON on the last line of its output. */
+export function runNode<T>(args: readonly string[], cwd?: string): T {
+  const env: NodeJS.ProcessEnv = { ...process.env };
+  delete env.NODE_OPTIONS;
+  const done = spawnSync(process.execPath, ["--disable-warning=ExperimentalWarning", ...args], {
+    encoding: "utf8",
+    env,
+    timeout: SECONDS * 1000,
+    maxBuffer: 1 << 26,
+    ...(cwd === undefined ? {} : { cwd }),
+  });
+  if (done.status !== 0) {
+    throw new Error(done.error?.message ?? (done.stderr.trim() || `signal ${done.signal}`));
+  }
+  return JSON.parse(done.stdout.trim().split("\n").at(-1) ?? "") as T;
+}
+
+/** Whether an address of a module is one of built code. */
+export const isBuilt = (url: string): boolean => /\/dist\/[^/]+\.js$/.test(url);
+
+/** @throws when `@physio/*` resolves to anything but built code here. */
+export function requireDist(): void {
+  for (const name of ["kern", "pmap", "busdma", "arch-x86", "machine"]) {
+    const url = import.meta.resolve(`@physio/${name}`);
+    if (!isBuilt(url)) throw new Error(`@physio/${name} is ${url}: benches measure dist`);
+  }
+}
+
+/** The body of a worker process. */
+export async function workerMain(name: string, input: string): Promise<void> {
+  requireDist();
+  const work = WORKERS[name];
+  if (work === undefined) throw new Error(`no worker "${name}"`);
+  console.log(JSON.stringify(await work(JSON.parse(input) as never)));
+}
+
+const WORKERS: Readonly<Record<string, (input: never) => Promise<unknown>>> = Object.freeze({
+  load: async (input: never) => (await import("./load-worker.ts")).measureLoads(input),
+  garbage: async () => (await import("./garbage-worker.ts")).measureGarbage(),
+  curves: async () => (await import("./curve-worker.ts")).measureCurves(),
+  demo: async (input: never) => (await import("./demo-worker.ts")).measureDemo(input),
+});
