@@ -3,8 +3,6 @@
 //   entries/            one module a door of a package, for typedoc
 //   content/            what vitepress reads: the documents of the repository and the API pages
 //   .vitepress/dist/    the site; its links are relative, it asks no other host for anything
-//
-// `--no-api` leaves the API pages out, for writing.
 import { spawnSync } from "node:child_process";
 import {
   copyFileSync,
@@ -15,7 +13,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { dirname, join, posix, relative, sep } from "node:path";
+import { basename, dirname, join, posix, relative, sep } from "node:path";
 import { BASE, content, dist, doors, filesBelow, packageFolders, root, site } from "./layout.mjs";
 
 const slashed = (path) => path.split(sep).join("/");
@@ -83,9 +81,15 @@ function relink(text, from, to, places) {
   return text.replace(/\[([^\]]*)\]\(([^)\s]+)\)/g, link);
 }
 
-/** Outside of code, `<`, `>` and `{{` are text to us and syntax to Vue. */
-function escapeVue(text) {
-  return text.replaceAll("{{", "&#123;&#123;");
+/** A page of the manual leads to the API pages of its package. */
+function withApi(text, to) {
+  const page = /^manual\/([\w-]+)\.md$/.exec(to)?.[1];
+  const folder = packageFolders().find((f) => (page === "physio" ? "cli" : page) === basename(f));
+  if (folder === undefined) return text;
+  const names = doors(folder).map(([name]) => name);
+  const built = names.filter((name) => existsSync(join(content, "api", `${name}.md`)));
+  const links = built.map((name) => `[${name}](../api/${name}.md)`);
+  return links.length === 0 ? text : `${text.trimEnd()}\n\nAPI: ${links.join(", ")}\n`;
 }
 
 function decisionIndex() {
@@ -108,7 +112,7 @@ function writeContent() {
   for (const [from, to] of DOCUMENTS) {
     const text = readFileSync(join(root, from), "utf8");
     mkdirSync(dirname(join(content, to)), { recursive: true });
-    writeFileSync(join(content, to), escapeVue(relink(text, from, to, places)));
+    writeFileSync(join(content, to), withApi(relink(text, from, to, places), to));
   }
   writeFileSync(join(content, "decisions/index.md"), decisionIndex());
 }
@@ -207,9 +211,9 @@ function isInside(file, target) {
 
 const begin = performance.now();
 writeEntries();
+rmSync(join(content, "api"), { recursive: true, force: true });
+run("typedoc");
 writeContent();
-if (process.argv.includes("--no-api")) mkdirSync(join(content, "api"), { recursive: true });
-else run("typedoc");
 rmSync(dist, { recursive: true, force: true });
 run("vitepress", "build");
 makeRelative();

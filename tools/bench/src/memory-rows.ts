@@ -1,14 +1,13 @@
 /**
  * T9b: what a sparse machine costs its host, over an empty Node.
  */
-import { fileURLToPath } from "node:url";
 import { median } from "./arithmetic.ts";
+import type { MemoryInput, MemoryOutput } from "./memory-worker.ts";
 import type { Row } from "./row.ts";
 import { value } from "./row.ts";
 import type { Measured, Suite } from "./suite.ts";
-import { runNode } from "./worker.ts";
+import { runWorker } from "./worker.ts";
 
-const WORKER = fileURLToPath(new URL("memory-worker.mjs", import.meta.url));
 const REPEATS = 3;
 const MiB = 2 ** 20;
 const GiB = 2 ** 30;
@@ -20,15 +19,15 @@ const ROWS: readonly Row[] = Object.freeze([
 ]);
 
 /** Resident size of a process, the median of some. */
-function resident(ram: number, touched: number): number {
-  const args = [WORKER, String(ram), String(touched)];
-  return median(Array.from({ length: REPEATS }, () => runNode<{ rss: number }>(args).rss));
+function resident(input: MemoryInput): number {
+  const sizes = Array.from({ length: REPEATS }, () => runWorker<MemoryOutput>("memory", input).rss);
+  return median(sizes);
 }
 
 function measure(): Measured {
-  const empty = resident(0, 0);
+  const empty = resident({ ram: 0, touched: 0 });
   const over = (ram: number, touched: number) => {
-    const rss = resident(ram, touched);
+    const rss = resident({ ram, touched });
     const note = `${(rss / MiB).toFixed(0)} MiB, an empty Node ${(empty / MiB).toFixed(0)} MiB`;
     return value((rss - empty) / MiB, note);
   };

@@ -17,7 +17,6 @@ import type { Result } from "./row.ts";
 import { judge } from "./row.ts";
 import { scratch } from "./scratch.ts";
 
-const BENCH = fileURLToPath(new URL("../", import.meta.url));
 const HEAD = "export function loadDirect(";
 
 /** The same load, and afterwards a closure for each segment. */
@@ -45,11 +44,9 @@ function copyPackage(from: string, name: string, modules: string): void {
   }
 }
 
-/** A copy of this tool and of the built packages. */
-function copyAll(folder: string): void {
-  cpSync(join(BENCH, "src"), join(folder, "src"), { recursive: true });
-  writeFileSync(join(folder, "package.json"), '{ "type": "module" }\n');
-  const modules = join(BENCH, "node_modules");
+/** A copy of the built packages. */
+function copyBuilt(folder: string): void {
+  const modules = fileURLToPath(new URL("../node_modules", import.meta.url));
   for (const name of ["kern", "physmem", "pmap", "busdma", "trace", "arch-x86", "machine"]) {
     const packageName = `@physio/${name}`;
     copyPackage(join(modules, packageName), packageName, join(folder, "node_modules"));
@@ -65,7 +62,7 @@ function plant(folder: string): void {
 }
 
 function loadResults(folder: string): Result[] {
-  const outcomes = runLoads({ main: join(folder, "src/main.ts"), cwd: folder });
+  const outcomes = runLoads({ folder });
   return LOAD_ROWS.map((row) => judge(row, outcomes.get(row.id)));
 }
 
@@ -76,7 +73,7 @@ export function selfTest(print: (text: string) => void): boolean {
     return false;
   }
   return scratch((folder) => {
-    copyAll(folder);
+    copyBuilt(folder);
     const ratioOf = (results: readonly Result[]) => results.find((r) => r.id === "T1b")!;
     const before = ratioOf(loadResults(folder));
     plant(folder);

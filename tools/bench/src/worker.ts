@@ -2,39 +2,37 @@
  * Workers: processes of plain Node that measure, and give their figures as one line of JSON.
  *
  * Each is started with a clean environment, so that nothing makes it import sources: a worker
- * refuses to measure anything but built code.
+ * refuses to measure anything but built code, and runs without types: see strip.ts.
  */
 import { spawnSync } from "node:child_process";
-import { fileURLToPath } from "node:url";
+import { scratch } from "./scratch.ts";
+import { stripTo } from "./strip.ts";
 
-const MAIN = new URL("main.ts", import.meta.url);
 const SECONDS = 120;
 
 export interface WorkerOptions {
   readonly nodeFlags?: readonly string[];
-  /** The entry to start, when it is not ours: a copy of it elsewhere. */
-  readonly main?: string;
-  /** Where it runs. */
-  readonly cwd?: string;
+  /** Where it runs: a folder with node_modules of its own. Default: with this tool's. */
+  readonly folder?: string;
 }
 
 /** Run a worker. @returns what it reported. @throws when it failed, with its last words. */
 export function runWorker<T>(name: string, input: unknown, options: WorkerOptions = {}): T {
-  const main = options.main ?? fileURLToPath(MAIN);
-  const flags = options.nodeFlags ?? [];
-  return runNode<T>([...flags, main, "--worker", name, JSON.stringify(input)], options.cwd);
+  const { nodeFlags = [], folder } = options;
+  const run = (where: string) =>
+    runNode<T>([...nodeFlags, stripTo(where), "--worker", name, JSON.stringify(input)]);
+  return folder === undefined ? scratch(run) : run(folder);
 }
 
 /** Run Node. @returns the JSON on the last line of its output. */
-export function runNode<T>(args: readonly string[], cwd?: string): T {
+function runNode<T>(args: readonly string[]): T {
   const env: NodeJS.ProcessEnv = { ...process.env };
   delete env.NODE_OPTIONS;
-  const done = spawnSync(process.execPath, ["--disable-warning=ExperimentalWarning", ...args], {
+  const done = spawnSync(process.execPath, args, {
     encoding: "utf8",
     env,
     timeout: SECONDS * 1000,
     maxBuffer: 1 << 26,
-    ...(cwd === undefined ? {} : { cwd }),
   });
   if (done.status !== 0) {
     throw new Error(done.error?.message ?? (done.stderr.trim() || `signal ${done.signal}`));
@@ -65,5 +63,6 @@ const WORKERS: Readonly<Record<string, (input: never) => Promise<unknown>>> = Ob
   load: async (input: never) => (await import("./load-worker.ts")).measureLoads(input),
   garbage: async () => (await import("./garbage-worker.ts")).measureGarbage(),
   curves: async () => (await import("./curve-worker.ts")).measureCurves(),
+  memory: async (input: never) => (await import("./memory-worker.ts")).measureMemory(input),
   demo: async (input: never) => (await import("./demo-worker.ts")).measureDemo(input),
 });

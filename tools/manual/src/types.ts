@@ -4,7 +4,7 @@
  * The sources are laid, with the page's line numbers, where the pages' packages are found.
  */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Example, Synopsis } from "./examples.ts";
 import { padded } from "./examples.ts";
@@ -15,9 +15,7 @@ type Subject = Example | Synopsis;
 
 /** What the compiler says of examples and synopses. => the checkout's tools are installed. */
 export function checkTypes(subjects: readonly Subject[]): Finding[] {
-  const folder = join(dirname(IMPORTER), "node_modules/.examples");
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
+  const folder = mkdtempSync(join(dirname(IMPORTER), "node_modules/.examples-"));
   try {
     for (const [id, subject] of subjects.entries()) {
       writeFileSync(join(folder, `${id}.ts`), `${padded(subject)}\nexport {};\n`);

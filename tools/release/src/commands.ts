@@ -1,10 +1,11 @@
 /**
  * A package's command, installed from its tarball with npm and called through npx.
  */
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { NodeBinary } from "./nodes.ts";
 import type { Tarball } from "./pack.ts";
-import { install } from "./project.ts";
+import { install, installed } from "./project.ts";
 import { must } from "./run.ts";
 import type { Verdict } from "./tally.ts";
 import { judge } from "./tally.ts";
@@ -26,7 +27,7 @@ export async function checkCommands(
 ): Promise<Verdict[]> {
   const done = await judge("npm install", async () => {
     await install(dir, pkg, tarballs, "npm");
-    return null;
+    return shebangProblem(installed(dir, pkg), pkg.manifest.bin ?? {});
   });
   if (done.problem !== null) return [done];
 
@@ -56,4 +57,18 @@ export async function checkCommands(
     ),
   );
   return verdicts;
+}
+
+/**
+ * A script without its first line is given to a shell, which may do anything with it: start itself
+ * again without end, for one. So such a command is never called.
+ */
+export function shebangProblem(
+  place: string,
+  bin: Readonly<Record<string, string>>,
+): string | null {
+  const bad = Object.values(bin).filter(
+    (path) => !readFileSync(join(place, path), "utf8").startsWith("#!/usr/bin/env node\n"),
+  );
+  return bad.length === 0 ? null : `${bad.join(", ")} does not begin with #!/usr/bin/env node`;
 }

@@ -17,12 +17,20 @@ interface Where {
   readonly path?: readonly string[];
 }
 
+/** Nothing here takes half a minute; what takes two has hung. */
+const PATIENCE = 120_000;
+
 /** What an outer `npm run` leaves behind and a stranger's shell does not have. */
 const LEFTOVERS =
   /^(NODE_OPTIONS|NODE_PATH|INIT_CWD|npm_(package|lifecycle)_.*|npm_(command|execpath|node_execpath)|npm_config_(local|global)_prefix)$/i;
 
 export function run(program: string, args: readonly string[], where: Where): Promise<Done> {
-  const options = { cwd: where.cwd, env: cleanEnv(where.path ?? []), maxBuffer: 2 ** 26 };
+  const options = {
+    cwd: where.cwd,
+    env: cleanEnv(where.path ?? []),
+    maxBuffer: 2 ** 26,
+    timeout: PATIENCE,
+  };
   return new Promise((resolve) => {
     execFile(program, args, options, (error, stdout, stderr) => {
       if (error === null) return resolve({ code: 0, stdout, output: stdout + stderr });

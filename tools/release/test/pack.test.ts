@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { shebangProblem } from "../src/commands.ts";
 import { attwProblem, publintProblem } from "../src/lint.ts";
 import { contents, manifestProblem, mapsProblem } from "../src/pack.ts";
 import type { Files } from "./fixture.ts";
@@ -92,4 +93,15 @@ test("the outside linters pass the toy and name what is wrong with it", async ()
     "dist/index.d.cts": "export declare const SIZE = 4096;\n",
   });
   expect(await attwProblem(masked)).toContain("Masquerading as CJS");
+});
+
+test("a command that a shell would run is found before it is called", () => {
+  const dir = folder({
+    "good.js": "#!/usr/bin/env node\nexport {};\n",
+    "bad.js": "export {};\n",
+  });
+  expect(shebangProblem(dir, { good: "./good.js" })).toBeNull();
+  expect(shebangProblem(dir, { good: "./good.js", bad: "./bad.js" })).toContain(
+    "./bad.js does not",
+  );
 });
