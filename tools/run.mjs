@@ -98,7 +98,8 @@ workspace(env);
 
 const bin = (name) => join(root, "node_modules", ".bin", name);
 const turbo = (...tasks) => [bin("turbo"), "run", ...tasks];
-const physio = ["node", "--conditions=@physio/source", join(root, "packages/top/cli/src/main.ts")];
+const FROM_SOURCE = "--conditions=@physio/source";
+const physio = ["node", FROM_SOURCE, join(root, "packages/top/cli/src/main.ts")];
 const JOBS = {
   demo: [[...physio, "demo"]],
   physio: [physio],
@@ -110,6 +111,16 @@ const JOBS = {
     ["node", "tools/tidy/src/main.ts", "--fix"],
     ["node", "tools/portmap/src/main.ts"],
   ],
+  bench: [
+    [bin("tsc"), "-b", "packages/top/cli"],
+    ["node", "tools/bench/src/main.ts"],
+  ],
+  browser: [["node", FROM_SOURCE, "tools/browser/src/main.ts"]],
+  determinism: [["node", FROM_SOURCE, "tools/browser/src/determinism.ts"]],
+  docs: [["node", "docs/site/build.mjs"]],
+  release: [["node", "tools/release/src/main.ts", "release"]],
+  "release:check": [["node", "tools/release/src/main.ts", "check"]],
+  sizes: [["node", "tools/release/src/main.ts", "sizes"]],
   ci: [["node", "tools/ci.mjs"]],
 };
 
@@ -117,4 +128,7 @@ const [job = "test", ...rest] = process.argv.slice(2);
 const steps = JOBS[job] ?? [[bin(job)]];
 // A command that takes files resolves them where the user stands, not where npm went.
 const cwd = job === "physio" ? (process.env.INIT_CWD ?? process.cwd()) : root;
-for (const [cmd, ...args] of steps) must(cmd, [...args, ...rest], { env, cwd });
+// The arguments are the last step's.
+for (const [cmd, ...args] of steps.slice(0, -1)) must(cmd, args, { env, cwd });
+const [cmd, ...args] = steps[steps.length - 1];
+must(cmd, [...args, ...rest], { env, cwd });

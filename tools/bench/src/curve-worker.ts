@@ -34,7 +34,7 @@ function lengthCurves(m: Machine, sum: Sum): Series[] {
   ].map(({ name, va }) => ({
     name,
     points: powers(2, 0, 8).map((pages) => {
-      const c: LoadCase = { name, map, va, length: pages * PAGE, segments: 0 };
+      const c: LoadCase = { name, at: [map, va], length: pages * PAGE, segments: 0 };
       return [pages, bestOf((n) => loadLoop(c, sum, n), Math.ceil(40_000 / pages))] as const;
     }),
   }));
@@ -60,12 +60,11 @@ function mapCurves(sum: Sum): Series[] {
   const tag = m.dmaTag.child(TAG);
   const c: LoadCase = {
     name: "maps",
-    map: tag.createMap(),
-    va: m.kmem.alloc(PAGE),
+    at: [tag.createMap(), m.kmem.alloc(PAGE)],
     length: PAGE,
     segments: 1,
   };
-  const alive = [c.map];
+  const alive = [c.at[0]];
   const maps = powers(10, 0, 4).map((count) => {
     while (alive.length < count) alive.push(tag.createMap());
     return [count, bestOf((n) => loadLoop(c, sum, n), 40_000)] as const;
@@ -79,7 +78,7 @@ function zoneCurve(sum: Sum): Series {
   const va = m.kmem.alloc(PAGE);
   const limited = (lowAddr: number): LoadCase => {
     const map = m.dmaTag.child({ ...TAG, maxSize: PAGE, segments: 1, lowAddr }).createMap();
-    return { name: "zones", map, va, length: PAGE, segments: 1 };
+    return { name: "zones", at: [map, va], length: PAGE, segments: 1 };
   };
   const cases = [limited(2 ** 32 - 1)];
   const points = powers(4, 0, 4).map((count) => {

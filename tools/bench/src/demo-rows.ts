@@ -4,13 +4,12 @@
  * The image holds 64 MiB of files when mke2fs is there to make it; else the largest fixture serves,
  * and the row says so.
  */
-import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { DemoInput, DemoOutput } from "./demo-worker.ts";
-import { haveTool, toolEnv } from "./native.ts";
+import { haveTool, runTool } from "./native.ts";
 import type { Row } from "./row.ts";
 import { value } from "./row.ts";
 import { scratch } from "./scratch.ts";
@@ -63,9 +62,7 @@ function generate(folder: string): DemoInput {
   const manifest = join(folder, "manifest.json");
   writeFileSync(manifest, JSON.stringify({ entries }));
   const args = ["-q", "-F", "-t", "ext2", "-b", "4096", "-d", tree, image, "96M"];
-  const env = { ...toolEnv(), MKE2FS_CONFIG: "/dev/null" };
-  const done = spawnSync("mke2fs", args, { env, encoding: "utf8" });
-  if (done.status !== 0) throw new Error(`mke2fs: ${done.error ?? done.stderr}`);
+  runTool("mke2fs", args, { MKE2FS_CONFIG: "/dev/null" });
   return { image, manifest };
 }
 

@@ -7,12 +7,12 @@
 import { getHeapStatistics } from "node:v8";
 import type { DmaMap } from "@physio/busdma";
 import { Sync } from "@physio/busdma";
-import type { VirtAddr } from "@physio/kern";
 import { machine, pc32BitDma } from "@physio/machine";
 import { median } from "./arithmetic.ts";
-import type { Scene, Sum } from "./scene.ts";
+import type { LoadCase, Scene, Sum } from "./scene.ts";
 import { loadLoop, makeScene, TAG, take } from "./scene.ts";
 
+const PAGE = 4096;
 const OPERATIONS = 100_000;
 const REPEATS = 5;
 const WARM_ROUNDS = 6;
@@ -50,9 +50,11 @@ function syncLoop(map: DmaMap, n: number): void {
 }
 
 /** Load, sync both ways, unload: every byte bounces. */
-function bounceLoop(map: DmaMap, va: VirtAddr, sum: Sum, n: number): void {
+function bounceLoop(c: LoadCase, sum: Sum, n: number): void {
+  const map = c.at[0];
+  const va = c.at[1];
   for (let i = 0; i < n; i++) {
-    map.load(va, 4096, take, sum, 0);
+    map.load(va, c.length, take, sum, 0);
     map.sync(Sync.PREWRITE);
     map.sync(Sync.POSTREAD);
     map.unload();
@@ -68,14 +70,15 @@ function bodies(): ReadonlyMap<string, Body> {
   const sum: Sum = { total: 0 };
   const limited = machine(pc32BitDma({}));
   const reach = { lowAddr: 2 ** 32 - 1 };
-  const bounced = limited.dmaTag.child({ ...TAG, ...reach }).createMap();
-  const page = limited.kmem.alloc(4096);
-  limited.kmem.write(page, new Uint8Array(4096).fill(7));
+  const page = limited.kmem.alloc(PAGE);
+  limited.kmem.write(page, new Uint8Array(PAGE).fill(7));
+  const map = limited.dmaTag.child({ ...TAG, ...reach }).createMap();
+  const bounced: LoadCase = { name: "e", at: [map, page], length: PAGE, segments: 1 };
   const [a] = scene.cases;
   return new Map<string, Body>([
     ...scene.cases.map((c): [string, Body] => [c.name, (n) => loadLoop(c, sum, n)]),
-    ["sync", (n) => syncLoop(a.map, n)],
-    ["bounced", (n) => bounceLoop(bounced, page, sum, n)],
+    ["sync", (n) => syncLoop(a.at[0], n)],
+    ["bounced", (n) => bounceLoop(bounced, sum, n)],
     ["others", (n) => othersLoop(scene, sum, n / 50)],
   ]);
 }

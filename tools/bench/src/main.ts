@@ -1,59 +1,14 @@
 /**
- * Entry point: `node tools/bench/src/main.ts [OPTION...]`. See options.ts.
- *
- * Measures the built packages in processes of their own, so build first. This process imports none
- * of them.
+ * Entry point: `node tools/bench/src/main.ts [OPTION...]`, see options.ts; and of the processes that
+ * measure, `--worker NAME INPUT`, which load no more than they measure.
  */
-import { CURVES } from "./curve-rows.ts";
-import { DEMO } from "./demo-rows.ts";
-import { describeMachine, writeDocs } from "./docs.ts";
-import { stalePackages } from "./freshness.ts";
-import { GARBAGE } from "./garbage-rows.ts";
-import { LOADS } from "./load-rows.ts";
-import { MEMORY } from "./memory-rows.ts";
-import { parseOptions, USAGE } from "./options.ts";
-import { exitCode } from "./row.ts";
-import { selfTest } from "./self-test.ts";
-import type { Suite } from "./suite.ts";
-import { runSuites } from "./suite.ts";
-import { countLine, table } from "./table.ts";
-import { workerMain } from "./worker.ts";
-
-const SUITES: readonly Suite[] = Object.freeze([LOADS, GARBAGE, MEMORY, DEMO, CURVES]);
-
-const say = (text: string): void => console.error(`bench: ${text}`);
-
-function bench(args: readonly string[]): number {
-  const options = parseOptions(args);
-  const stale = stalePackages();
-  if (stale.length > 0) say(`sources newer than what is built (tsc -b): ${stale.join(", ")}`);
-  if (options.selfTest) {
-    const seen = selfTest((text) => console.log(text));
-    console.log(seen ? "1 passed, 0 failed" : "0 passed, 1 failed");
-    return seen ? 0 : 1;
-  }
-  const report = runSuites(SUITES, options.only, say);
-  if (options.json) {
-    const { results, charts } = report;
-    console.log(JSON.stringify({ machine: describeMachine(), results, charts }, null, 2));
-    say(countLine(results));
-  } else {
-    const colours = process.stdout.isTTY === true && !process.env.NO_COLOR;
-    process.stdout.write(table(report.results, colours));
-  }
-  if (options.writeDocs) writeDocs(report);
-  return exitCode(report.results, options.gate);
-}
-
-const [first, ...rest] = process.argv.slice(2);
-if (first === "--worker") {
-  await workerMain(rest[0], rest[1]);
+const args = process.argv.slice(2);
+if (args[0] === "--worker") {
+  const { workerMain } = await import("./worker-main.ts");
+  await workerMain(args[1], args[2]);
 } else {
-  try {
-    process.exitCode = bench(process.argv.slice(2));
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-    console.error(`bench: ${error.message}\n${USAGE}`);
-    process.exitCode = 2;
-  }
+  const { bench } = await import("./command.ts");
+  process.exitCode = bench(args);
 }
+
+export {};

@@ -22,8 +22,11 @@ export interface Sum {
 export interface LoadCase {
   /** a, b, b2, c: see the native peer. */
   readonly name: string;
-  readonly map: DmaMap;
-  readonly va: VirtAddr;
+  /**
+   * The map, and the address that it loads. In an array of anything, since an address in a field of
+   * doubles is made anew for every call: 16 bytes of garbage that are not the load's.
+   */
+  readonly at: readonly [DmaMap, VirtAddr];
   readonly length: number;
   /** Segments that it must give. */
   readonly segments: number;
@@ -65,12 +68,12 @@ function casesOf(m: Machine, memory: Memory, options: TagOptions = {}): LoadCase
   const tag = m.dmaTag.child({ ...TAG, ...options });
   const bounded = m.dmaTag.child({ ...TAG, ...options, boundary: KiB64 });
   const { page, scattered, contiguous } = memory;
-  const whole = { va: scattered, length: KiB64, segments: 16 };
+  const whole = { length: KiB64, segments: 16 };
   return [
-    { name: "a", map: tag.createMap(), va: page, length: PAGE, segments: 1 },
-    { name: "b", map: tag.createMap(), ...whole },
-    { name: "b2", map: bounded.createMap(), ...whole },
-    { name: "c", map: tag.createMap(), va: contiguous, length: KiB64, segments: 1 },
+    { name: "a", at: [tag.createMap(), page], length: PAGE, segments: 1 },
+    { name: "b", at: [tag.createMap(), scattered], ...whole },
+    { name: "b2", at: [bounded.createMap(), scattered], ...whole },
+    { name: "c", at: [tag.createMap(), contiguous], length: KiB64, segments: 1 },
   ];
 }
 
@@ -124,19 +127,9 @@ export const CALLBACKS: readonly LoadCallback<Sum>[] = Object.freeze([
 
 /** Load and unload n times. */
 export function loadLoop(c: LoadCase, sum: Sum, n: number, callback = take): void {
-  loadMany(c.map, c.va, c.length, sum, n, callback);
-}
-
-// The address comes as a parameter: one read from a field of doubles is made anew for each call,
-// 16 bytes of garbage that are this loop's and not the load's.
-function loadMany(
-  map: DmaMap,
-  va: VirtAddr,
-  length: number,
-  sum: Sum,
-  n: number,
-  callback: LoadCallback<Sum>,
-): void {
+  const map = c.at[0];
+  const va = c.at[1];
+  const { length } = c;
   for (let i = 0; i < n; i++) {
     map.load(va, length, callback, sum, 0);
     map.unload();

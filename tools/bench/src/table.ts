@@ -12,7 +12,7 @@ const COLOURS: Readonly<Record<Verdict, number>> = Object.freeze({
 });
 
 /** `1.23 x`, `93 MiB`. */
-export function show(n: number | null, unit: string): string {
+function show(n: number | null, unit: string): string {
   if (n === null) return "";
   return `${n.toFixed(Math.abs(n) < 10 ? 2 : 0)} ${unit}`;
 }

@@ -21,7 +21,7 @@ interface Pin {
   readonly integrity: Readonly<Record<string, string>>;
 }
 
-const HOME = fileURLToPath(new URL("../.toolchain", import.meta.url));
+const HOME = fileURLToPath(new URL("../node_modules/.cache", import.meta.url));
 const PINS: Readonly<Record<string, Pin>> = JSON.parse(
   readFileSync(new URL("../nodes.json", import.meta.url), "utf8"),
 );

@@ -43,11 +43,21 @@ export interface Verdict {
 
 export function tidy(root: string, layers: Layers): Verdict {
   const workspace = new Workspace(root, layers);
+  const found = RULES.flatMap((rule) => rule(workspace));
   return {
-    violations: sorted(RULES.flatMap((rule) => rule(workspace))),
+    violations: sorted(found.map((violation) => withLevels(violation, layers))),
     packages: workspace.packages.length,
     files: workspace.toolFiles.length + workspace.packages.reduce((n, p) => n + p.units.length, 0),
   };
+}
+
+/** Say which package a violation is in, on which level, and what it may import. */
+function withLevels(violation: Violation, layers: Layers): Violation {
+  const [, name] = /^packages\/[^/]+\/([^/]+)\//.exec(violation.path) ?? [];
+  const placed = name === undefined ? undefined : layers.find(name);
+  if (placed === undefined) return violation;
+  const where = `${layers.label(placed.name)}, may import ${layers.allowed(placed)}`;
+  return { ...violation, message: `${violation.message} | ${where}` };
 }
 
 /** Rewrites what can be derived: tsconfig references and the README's picture. */

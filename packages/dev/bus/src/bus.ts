@@ -56,7 +56,7 @@ export class RootBus {
     this.#windows.add(config.mmioBase, config.mmioSize);
   }
 
-  /** Put a chip on the bus. @throws {ErrnoError} EINVAL: window size; ENOMEM: no addresses; EEXIST: the name is taken. */
+  /** Put a chip on the bus. @throws {ErrnoError} EINVAL: window size; ENOMEM: no addresses; EEXIST: the name is taken; and what 'hardware' throws. */
   attach(options: AttachOptions): Device {
     const { name, windowSize } = options;
     if (!isPowerOf2(windowSize) || windowSize < PAGE) {

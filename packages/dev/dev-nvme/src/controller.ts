@@ -37,6 +37,7 @@ import {
 const MS = 1_000_000;
 const POLL = MS / 10;
 const ADMIN_ENTRIES = 32;
+const STOP_TIME = 1000 * MS;
 const IO_ENTRIES = 64;
 const MDTS_NONE = 0;
 /** A tracker has one page for its PRP list: what that describes is our own limit. */
@@ -63,6 +64,8 @@ export class Controller {
   readonly #command: Uint8Array;
   readonly #view: DataView;
   readonly #pairs: QueuePair[];
+  /** Pages that a command under way may still write. */
+  readonly #lent: DmaPage[];
   #admin: QueuePair | null;
   #stride: number;
 
@@ -74,15 +77,22 @@ export class Controller {
     this.#command = new Uint8Array(SQE_SIZE);
     this.#view = new DataView(this.#command.buffer);
     this.#pairs = [];
+    this.#lent = [];
     this.#admin = null;
     this.#stride = 0;
   }
 
-  /** Stop the device and give its queues back. => no command is out. */
-  shutdown(): void {
+  /** Stop the device, wait until it has stopped, and give its queues back; a device that never stops keeps them. */
+  *shutdown(): Sleeps<void> {
     this.device.regs.write4(Reg.CC, 0);
-    for (const pair of this.#pairs.splice(0)) pair.free();
     this.#admin = null;
+    for (let waited = 0; waited < STOP_TIME; waited += POLL) {
+      if ((this.device.regs.read4(Reg.CSTS) & Csts.RDY) === 0) {
+        for (const owned of [...this.#pairs.splice(0), ...this.#lent.splice(0)]) owned.free();
+        return;
+      }
+      yield* this.sched.pause("nvmestop", POLL);
+    }
   }
 
   /** Enable the controller with an admin queue. @throws {ErrnoError} ETIMEDOUT, EIO, ENOMEM. */
@@ -119,15 +129,14 @@ export class Controller {
     const controller = new Uint8Array(PAGE_SIZE);
     const bytes = new Uint8Array(PAGE_SIZE);
     const view = new DataView(bytes.buffer);
-    try {
-      yield* this.#identifyInto(page, Cns.CONTROLLER, 0);
-      this.kmem.read(page.va, controller);
-      yield* this.#identifyInto(page, Cns.NAMESPACE, 1);
-      this.kmem.read(page.va, bytes);
-    } finally {
-      page.mem.map.unload();
-      page.mem.free();
-    }
+    // Until the device has answered, the page is its to write: after a failure `shutdown` frees it.
+    this.#lent.push(page);
+    yield* this.#identifyInto(page, Cns.CONTROLLER, 0);
+    this.kmem.read(page.va, controller);
+    yield* this.#identifyInto(page, Cns.NAMESPACE, 1);
+    this.kmem.read(page.va, bytes);
+    this.#lent.pop();
+    page.free();
     const mdts = controller[IdCtrl.MDTS];
     const limit = mdts === MDTS_NONE ? LIST_REACH : PAGE_SIZE * 2 ** mdts;
     const format = IdNs.LBAF0 + 4 * (bytes[IdNs.FLBAS] & 0xf);

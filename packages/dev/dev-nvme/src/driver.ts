@@ -87,7 +87,7 @@ export class NvmeDriver {
     this.#busy = new Array<Tracker | null>(TRACKERS).fill(null);
     this.#queue = new Stailq<Bio>();
     this.#over = new Stailq<Bio>();
-    this.#answer = new SoftIntr(config.sched, `${device.name} answer`, () => this.#answerAll());
+    this.#answer = new SoftIntr(config.sched, `${device.name} answer`, () => this.#afterRefusal());
     this.#prps = new PrpBuilder();
     this.#command = new Uint8Array(SQE_SIZE);
     this.#view = new DataView(this.#command.buffer);
@@ -101,7 +101,7 @@ export class NvmeDriver {
     try {
       return yield* this.#attach();
     } catch (error) {
-      this.#controller.shutdown();
+      yield* this.#controller.shutdown();
       throw error;
     }
   }
@@ -156,7 +156,8 @@ export class NvmeDriver {
       tracker.bio = bio;
       this.#busy[tracker.cid] = tracker;
       if (bio.command === BioCommand.FLUSH) this.#submit(tracker, NvmOp.FLUSH, 0, 0);
-      else tracker.map.loadBio(bio, this.#loaded, tracker);
+      // What a load returns its callback is told too, except that it waits.
+      else void tracker.map.loadBio(bio, this.#loaded, tracker);
     }
   }
 
@@ -271,6 +272,14 @@ export class NvmeDriver {
     bio.error = error;
     bio.resid = error === E.OK ? 0 : bio.bcount;
     this.#over.insertTail(bio);
+  }
+
+  /** A load failed outside of `start`: its tracker is free for the next bio. */
+  #afterRefusal(): void {
+    this.device.lock.enter();
+    this.#startQueued();
+    this.device.lock.exit();
+    this.#answerAll();
   }
 
   #answerAll(): void {

@@ -30,6 +30,12 @@ export class DmaPage {
     this.va = mem.memory.va;
     this.bus = mem.load();
   }
+
+  /** => the device does not use it any more. */
+  free(): void {
+    this.mem.map.unload();
+    this.mem.free();
+  }
 }
 
 /** What a completion entry says. Borrowed: the next `poll` overwrites it. */
@@ -113,9 +119,7 @@ export class QueuePair {
 
   /** Give the memory back. => the device does not use the queue any more. */
   free(): void {
-    for (const page of [this.submissions, this.completions]) {
-      page.mem.map.unload();
-      page.mem.free();
-    }
+    this.submissions.free();
+    this.completions.free();
   }
 }

@@ -2,7 +2,7 @@
  * Trackers: one I/O command each, from a bio to its completion.
  *
  * A tracker owns a DMA map and a page for a PRP list, so starting a command allocates nothing. Its
- * index is the command id. `buildPrps` turns segments into the two PRP entries of a command.
+ * index is the command id. `PrpBuilder.build` turns segments into the two PRP entries of a command.
  * Follows nvme_tracker of nvme_qpair.c; NVM Express 1.4, 4.3.
  */
 

@@ -34,6 +34,8 @@ const UNLOAD = traceEvent(Ktr.BUSDMA, "dmamap_unload");
 /** @bsd #Y bus_dmamap_t, struct bus_dmamap */
 export class DmaMap {
   readonly tag: DmaTag;
+  /** Came with DMA memory and ends with it: `DmaMem.free`. */
+  readonly ofMemory: boolean;
   /** The backend's; null: loads of this map never bounce. */
   md: unknown;
   /** A deferred load: its memory, whom to call, and whether it still waits. */
@@ -45,8 +47,9 @@ export class DmaMap {
   next: DmaMap | null;
 
   /** Use `tag.createMap`. */
-  constructor(tag: DmaTag) {
+  constructor(tag: DmaTag, ofMemory = false) {
     this.tag = tag;
+    this.ofMemory = ofMemory;
     this.md = null;
     this.waiting = false;
     this.#mem = null;
@@ -108,8 +111,9 @@ export class DmaMap {
     tag.backend.unload(tag, this);
   }
 
-  /** @returns OK; EBUSY: loaded with bounce pages, or waiting. @bsd #Y bus_dmamap_destroy */
+  /** => not the map of DMA memory. @returns OK; EBUSY: loaded with bounce pages, or waiting. @bsd #Y bus_dmamap_destroy */
   destroy(): Errno {
+    if (this.ofMemory) panic("bus_dma: destroy of a map that came with DMA memory");
     if (this.waiting) return E.EBUSY;
     const error = this.tag.backend.mapDestroy(this.tag, this);
     if (error === OK) this.tag.mapCount--;
@@ -129,7 +133,8 @@ export class DmaMap {
 
   [Symbol.for("nodejs.util.inspect.custom")](): string {
     const state = this.waiting ? "waiting for bounce pages" : "not waiting";
-    return `DmaMap(${state}, ${this.md === null ? "never bounces" : String(this.md)})`;
+    const md = this.md as { toString(): string } | null;
+    return `DmaMap(${state}, ${md === null ? "never bounces" : md.toString()})`;
   }
 
   #begin(length: Bytes): Errno {

@@ -29,16 +29,6 @@ export class SegList {
     return this.addr.length;
   }
 
-  /** Append one segment. @returns false when there is no room. */
-  push(addr: BusAddr, len: Bytes): boolean {
-    const at = this.count;
-    if (at === this.addr.length) return false;
-    this.addr[at] = addr;
-    this.len[at] = len;
-    this.count = at + 1;
-    return true;
-  }
-
   /** A copy as objects, for tests and for people. */
   toArray(): Segment[] {
     return Array.from({ length: this.count }, (_, i) => ({ addr: this.addr[i], len: this.len[i] }));

@@ -168,7 +168,7 @@ export class DmaTag {
   allocMem(flags: BusDma = BusDma.NOWAIT): DmaMem | null {
     const memory = this.backend.memAlloc(this, flags);
     // Its map holds no resources of the backend: the memory obeys the tag and never bounces.
-    return memory === null ? null : new DmaMem(this, memory, new DmaMap(this));
+    return memory === null ? null : new DmaMem(this, memory, new DmaMap(this, true));
   }
 
   [Symbol.for("nodejs.util.inspect.custom")](): string {
@@ -192,22 +192,23 @@ export class DmaMem {
     this.map = map;
   }
 
-  /** Load it; it is one segment. @returns its bus address. @throws {ErrnoError} whatever the load said. */
+  /** Load it. @returns the bus address of its one segment. @throws {ErrnoError} EFBIG: the tag cuts it into several; else what the load said. */
   load(): BusAddr {
     let at: BusAddr = -1;
     let failed: Errno = Errno.OK;
-    const error = this.map.load(
+    this.map.load(
       this.memory.va,
       this.tag.maxSize,
-      (_arg, segs, count, err) => {
-        failed = err;
-        if (count === 1) at = segs.addr[0];
+      (_arg, segs, count, error) => {
+        failed = error === Errno.OK && count !== 1 ? Errno.EFBIG : error;
+        at = segs.addr[0];
       },
       null,
       BusDma.NOWAIT,
     );
-    if (error !== Errno.OK || failed !== Errno.OK) throw new ErrnoError(failed, "dmamem load");
-    return at;
+    if (failed === Errno.OK) return at;
+    this.map.unload();
+    throw new ErrnoError(failed, `dmamem load of ${this.tag.maxSize} bytes`);
   }
 
   /** => it is unloaded, and the device does not use it any more. @bsd #Y bus_dmamem_free */

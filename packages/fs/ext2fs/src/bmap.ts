@@ -81,7 +81,7 @@ function* readPointers(ext2: Ext2Mount, block: number): Sleeps<Errno> {
 
 /**
  * Find block `lbn` of a file.
- * @returns OK: `out` says where; EIO: a pointer leads out of the file system, or cannot be read.
+ * @returns OK: `out` says where; EIO: a pointer leads out of the file system, or cannot be read; ENOMEM: no memory for a buf.
  * @bsd #Y VOP_BMAP
  */
 export function* ext2Bmap(ext2: Ext2Mount, vp: Vnode, lbn: number, out: BlockMap): Sleeps<Errno> {

@@ -54,7 +54,7 @@ function* readlink(ext2: Ext2Mount, vp: Vnode): Sleeps<string> {
 export function ext2Vnodeops(ext2: Ext2Mount): VnodeOps {
   return {
     *lookup(dvp, name) {
-      return yield* ext2.vget(yield* lookupName(ext2, dvp, name));
+      return yield* ext2.mount.vget(yield* lookupName(ext2, dvp, name));
     },
     readdir: (dvp, cookie) => readDirectory(ext2, dvp, cookie),
     readlink: (vp) => readlink(ext2, vp),

@@ -6,7 +6,7 @@
  *   planRequest    check against the end of the file; expand to whole blocks
  *   getpagesNow    LOCKED: hand over what is resident, without sleeping
  *   findRange      make the pages of the request busy; then those of the whole blocks
- *   readRange      zero the tail, map holes, start one I/O a run of blocks (read.ts)
+ *   readRange      zero the tail, map holes, start one I/O a run of blocks (read-range.ts)
  *   finish         pages valid and clean, those not asked for unbusy; or freed after an error
  *
  * The read side of genfs_getpages in NetBSD's genfs_io.c; allocation for write faults comes with

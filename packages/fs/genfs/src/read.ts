@@ -31,7 +31,7 @@ const WINDOW = 64 * KiB;
 /**
  * Read at `uio.offset` until the uio is full or the file ends. With `noReuse` pages are given up
  * behind the reader, so that a pass over a huge file keeps nothing.
- * @returns OK; EIO; EFAULT: the uio's memory is not mapped.
+ * @returns OK; EIO; ENOMEM; EFAULT: the uio's memory is not mapped.
  */
 export function* genfsRead(vp: Vnode, uio: Uio, noReuse: boolean): Sleeps<Errno> {
   const request = new PageRequest(WINDOW / PAGE_SIZE);

@@ -38,29 +38,42 @@ export class Mount {
   /** log2 of the file system's block size and of the disk's unit. */
   readonly fsBshift: number;
   readonly devBshift: number;
-  /** Reads leave access times alone. */
-  readonly noatime: boolean;
   readonly ops: MountOps;
   readonly #vnodes: Map<number, Vnode>;
   readonly #idle: Tailq<Vnode>;
+  /** Calls of vget under way, and whether new ones are refused. */
+  #gets: number;
+  #ending: boolean;
 
   constructor(disk: Disk, context: FsContext, fsBshift: number, devBshift: number, ops: MountOps) {
     this.disk = disk;
     this.context = context;
     this.fsBshift = fsBshift;
     this.devBshift = devBshift;
-    this.noatime = true;
     this.ops = ops;
     this.#vnodes = new Map();
     this.#idle = new Tailq<Vnode>();
+    this.#gets = 0;
+    this.#ending = false;
   }
 
   /** The root directory, referenced. @throws {ErrnoError} ENOTDIR, EIO. @bsd #Y VFS_ROOT */
   *root(): Sleeps<Vnode> {
-    const vp = yield* this.ops.vget(this.ops.rootIno);
+    const vp = yield* this.vget(this.ops.rootIno);
     if (vp.type === "directory") return vp;
     this.vrele(vp);
     throw new ErrnoError(Errno.ENOTDIR, `${this.ops.fsName}: root inode ${vp.ino} is a ${vp.type}`);
+  }
+
+  /** The vnode of an inode, referenced. @throws {ErrnoError} EIO; ENOMEM; ENXIO: the mount is ending. @bsd #Y VFS_VGET */
+  *vget(ino: number): Sleeps<Vnode> {
+    if (this.#ending) throw new ErrnoError(Errno.ENXIO, `inode ${ino}: the mount is ending`);
+    this.#gets++;
+    try {
+      return yield* this.ops.vget(ino);
+    } finally {
+      this.#gets--;
+    }
   }
 
   /** The cached vnode of an inode, referenced, or null. @bsd #Y vcache_get */
@@ -96,12 +109,18 @@ export class Mount {
   /** End the mount, asleep until read-ahead has ended. @throws {ErrnoError} EBUSY: a vnode is in use; its inode is named. @bsd #P[read-only] VFS_UNMOUNT */
   *unmount(): Sleeps<void> {
     this.#checkUnused();
-    for (let vp = this.#idle.first; vp !== null; vp = this.#idle.first) {
-      yield* this.context.pages.drain(vp.object);
-      this.#checkUnused(); // somebody may have taken a vnode while we slept
-      this.#reclaim(vp);
+    this.#ending = true; // from here on nobody gets a vnode that has no user
+    try {
+      for (let vp = this.#idle.first; vp !== null; vp = this.#idle.first) {
+        yield* this.context.pages.drain(vp.object);
+        this.#checkUnused();
+        this.#reclaim(vp);
+      }
+      this.context.cache.invalidate(this.disk);
+    } catch (error) {
+      this.#ending = false;
+      throw error;
     }
-    this.context.cache.invalidate(this.disk);
   }
 
   /** Vnodes that are in use. */
@@ -109,8 +128,9 @@ export class Mount {
     return this.#vnodes.size - this.#idle.length;
   }
 
-  /** @throws {ErrnoError} EBUSY: a vnode is in use. */
+  /** @throws {ErrnoError} EBUSY: a vnode is in use, or on its way. */
   #checkUnused(): void {
+    if (this.#gets > 0) throw new ErrnoError(Errno.EBUSY, "unmount: an inode is being read");
     for (const vp of this.#vnodes.values()) {
       if (vp.useCount > 0) throw new ErrnoError(Errno.EBUSY, `unmount: inode ${vp.ino} is in use`);
     }

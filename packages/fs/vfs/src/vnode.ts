@@ -105,11 +105,11 @@ export interface VnodeOps {
   /** Target of a symlink. @throws {ErrnoError} EIO. */
   readlink(vp: Vnode): Sleeps<string>;
   getattr(vp: Vnode): Attributes;
-  /** Read file data at `uio.offset`. @returns OK (a short read at the end of the file); EIO; EFAULT. */
+  /** Read file data at `uio.offset`. @returns OK (a short read at the end of the file); EIO; ENOMEM; EFAULT. */
   read(vp: Vnode, uio: Uio, noReuse: boolean): Sleeps<Errno>;
-  /** Pages of the file for reading. @returns OK; EINVAL: past the end; EIO; EBUSY, ENOMEM (asynchronous). */
+  /** Pages of the file for reading. @returns OK; EINVAL: past the end; EIO; ENOMEM; EBUSY (asynchronous). */
   getpages(vp: Vnode, request: PageRequest): Sleeps<Errno>;
-  /** Where logical block `lbn` is. @returns OK; EIO: a pointer outside of the file system. */
+  /** Where logical block `lbn` is. @returns OK; EIO: a pointer outside of the file system; ENOMEM. */
   bmap(vp: Vnode, lbn: number, out: BlockMap): Sleeps<Errno>;
 }
 

@@ -7,9 +7,9 @@ import { FileReader, listDirectory } from "@physio/machine";
 import type { Sleeps } from "@physio/sched";
 import type { Attributes, Vnode } from "@physio/vfs";
 import { namei } from "@physio/vfs";
-import { complain, print, printBytes } from "./output.ts";
-import type { CommonOptions } from "./session.ts";
-import { about, describeError, Session } from "./session.ts";
+import { complain, print, printable, printBytes } from "./output.ts";
+import type { CommonOptions, Session } from "./session.ts";
+import { about, describeError, withSession } from "./session.ts";
 
 /** An operand IMAGE:/path. */
 interface Operand {
@@ -71,7 +71,7 @@ function line(record: FileRecord): string {
   const target = record.target === undefined ? "" : ` -> ${record.target}`;
   const owner = `${String(record.uid).padStart(5)} ${String(record.gid).padStart(5)}`;
   const links = String(record.links).padStart(3);
-  return `${modeString(record)} ${links} ${owner} ${size.padStart(10)} ${timeText(record.mtime)} ${record.path}${target}`;
+  return `${modeString(record)} ${links} ${owner} ${size.padStart(10)} ${timeText(record.mtime)} ${printable(record.path + target)}`;
 }
 
 /** What `ls` could not look at; the other entries are listed all the same. */
@@ -109,29 +109,31 @@ function* listOne(root: Vnode, path: string, broken: Broken): Sleeps<FileRecord[
 
 function* statOne(root: Vnode, path: string): Sleeps<FileRecord[]> {
   const vp = yield* namei(root, path, { follow: false });
-  const record = yield* recordOf(path, vp);
-  vp.mount.vrele(vp);
-  return [record];
+  try {
+    return [yield* recordOf(path, vp)];
+  } finally {
+    vp.mount.vrele(vp);
+  }
 }
 
 function* catOne(session: Session, root: Vnode, path: string): Sleeps<FileRecord[]> {
   const vp = yield* namei(root, path);
+  const reader = new FileReader(session.machine.kmem);
   try {
     if (vp.type === "directory") throw new ErrnoError(Errno.EISDIR, path);
     if (vp.type !== "regular") throw new ErrnoError(Errno.EINVAL, `${path}: is a ${vp.type}`);
-    const reader = new FileReader(session.machine.kmem);
     const error = yield* reader.read(vp, 0, vp.size as number, printBytes);
-    reader.close();
-    if (error !== Errno.OK) throw new ErrnoError(error, `${path}: read`);
+    if (error !== Errno.OK) throw new ErrnoError(error, `${path}: read at byte ${reader.failedAt}`);
     return [];
   } finally {
+    reader.close();
     vp.mount.vrele(vp);
   }
 }
 
 function statText(r: FileRecord): string {
   return [
-    `  File: ${r.path}${r.target === undefined ? "" : ` -> ${r.target}`}`,
+    `  File: ${printable(r.target === undefined ? r.path : `${r.path} -> ${r.target}`)}`,
     `  Type: ${r.type}${r.rdev === null ? "" : ` ${r.rdev.major}, ${r.rdev.minor}`}`,
     `  Size: ${r.size}  Sectors: ${r.sectors}  Block size: ${r.blockSize}`,
     ` Inode: ${r.ino}  Links: ${r.links}  Mode: ${r.mode.toString(8).padStart(4, "0")} ${modeString(r)}  Uid: ${r.uid}  Gid: ${r.gid}`,
@@ -161,8 +163,13 @@ export async function fileCommand(
   text: string,
   options: CommonOptions,
 ): Promise<number> {
-  const { image, path } = parseOperand(text);
-  const session = new Session(options);
+  const operand = parseOperand(text);
+  return await withSession(options, (session) => onImage(session, command, operand));
+}
+
+async function onImage(session: Session, command: Command, operand: Operand): Promise<number> {
+  const { image, path } = operand;
+  const { options } = session;
   const mount = await session.mountImage(image);
   const broken: Broken = [];
   let records: FileRecord[] = [];

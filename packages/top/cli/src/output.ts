@@ -5,6 +5,7 @@
  * memory.
  */
 import { writeSync } from "node:fs";
+import { encodeName } from "@physio/kern";
 import { SingleBar } from "cli-progress";
 import pc from "picocolors";
 
@@ -31,12 +32,21 @@ export function printBytes(bytes: Uint8Array): void {
   writeAll(1, bytes);
 }
 
+/** Text and a newline; the bytes of file names come out as they are on the disk. */
 export function print(text: string): void {
-  writeAll(1, new TextEncoder().encode(`${text}\n`));
+  writeAll(1, encodeName(`${text}\n`));
 }
 
 export function complain(text: string): void {
-  writeAll(2, new TextEncoder().encode(`${text}\n`));
+  writeAll(2, encodeName(`${text}\n`));
+}
+
+/** A name or message on one line: control characters as `\\n`, `\\t`, `\\x1b`. */
+export function printable(text: string): string {
+  const escaped = (c: string) =>
+    c === "\n" ? "\\n" : c === "\t" ? "\\t" : `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`;
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  return text.replace(/[\x00-\x1f\x7f]/g, escaped);
 }
 
 export const colours = pc;

@@ -5,6 +5,7 @@
  * command line itself.
  */
 import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { PROFILE_NAMES } from "@physio/machine";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { fileCommand } from "./file-commands.ts";
@@ -38,7 +39,6 @@ function withCommon(command: Command, defaultProfile: string): Command {
     )
     .option("--seed <n>", "names one interleaving of threads and completions", wholeNumber(0), 1)
     .option("--bounce-pages <n>", "most bounce pages for each disk", wholeNumber(2))
-    .option("--json", "print JSON")
     .option("--sysctl", "print the hw.busdma tree after the run")
     .option("--trace <file>", "write what happened as Chrome trace JSON, for Perfetto")
     .option("--debug", "print stacks of errors");
@@ -59,20 +59,20 @@ function build(done: (code: number) => void): Command {
     .description(
       "boot a PC, read three disk images through a disk controller that reaches 4 GiB, verify them",
     )
+    .option("--json", "print JSON")
     .addOption(
       new Option("--fixtures <folder>", "where the images are").default(
+        fileURLToPath(here("../../../../fixtures/ext2")),
         "fixtures/ext2 of the checkout",
       ),
     )
     .action(async (options: CommonOptions & { fixtures: string }) => {
-      const folder = options.fixtures.includes(" of the checkout")
-        ? here("../../../../fixtures/ext2").pathname
-        : options.fixtures;
-      done(await verifyAll(demoSubjects(folder), options));
+      done(await verifyAll(demoSubjects(options.fixtures), options));
     });
 
   withCommon(program.command("verify <image>"), "pc-32bit-dma")
     .description("read a whole image (raw or gzip) and compare it with a manifest")
+    .option("--json", "print JSON")
     .requiredOption("--manifest <file>", "JSON that an independent reader made")
     .action(async (image: string, options: CommonOptions & { manifest: string }) => {
       done(await verifyAll([{ image, manifest: options.manifest }], options));
@@ -83,11 +83,12 @@ function build(done: (code: number) => void): Command {
     ["stat", "show a file's attributes"],
     ["cat", "print a file"],
   ] as const) {
-    withCommon(program.command(`${name} <image:/path>`), "pc-32bit-dma")
+    const command = withCommon(program.command(`${name} <image:/path>`), "pc-32bit-dma")
       .description(`${text} of an image (raw or gzip)`)
       .action(async (operand: string, options: CommonOptions) =>
         done(await fileCommand(name, operand, options)),
       );
+    if (name !== "cat") command.option("--json", "print JSON");
   }
   return program;
 }

@@ -10,7 +10,7 @@ import type { SysctlEntry } from "@physio/trace";
 import { Ktr } from "@physio/trace";
 import type { Mount } from "@physio/vfs";
 import { closeImage, hostError, openImage } from "./image.ts";
-import { print } from "./output.ts";
+import { complain, print, printable } from "./output.ts";
 
 /** Options that every command has. */
 export interface CommonOptions {
@@ -44,12 +44,15 @@ function profileOptions({ seed, bouncePages, trace }: CommonOptions): ProfileOpt
 export class Session {
   readonly machine: Machine;
   readonly options: CommonOptions;
+  /** Host time that `run` took, together. */
+  seconds: number;
   readonly #media: Media[];
 
   /** @throws {ErrnoError} EINVAL: no such profile. */
   constructor(options: CommonOptions) {
     this.options = options;
     this.machine = machine(profileNamed(options.profile, profileOptions(options)));
+    this.seconds = 0;
     this.machine.ktr.mask = Ktr.ALL;
     this.#media = [];
   }
@@ -68,15 +71,25 @@ export class Session {
 
   /** Run `body` as a thread of the machine. */
   run<T>(body: Sleeps<T>): T {
-    return this.machine.runSync(body);
+    const begin = performance.now();
+    try {
+      return this.machine.runSync(body);
+    } finally {
+      this.seconds += (performance.now() - begin) / 1000;
+    }
   }
 
-  /** The end: nothing may be left over. */
+  /** The end of a run that went well: nothing may be left over. */
   finish(): void {
     this.machine.sched.pump();
     this.machine.checkQuiet();
+    this.close();
+  }
+
+  /** Write the trace and give the host's resources back; also after a failure. */
+  close(): void {
+    for (const media of this.#media.splice(0)) closeImage(media);
     this.#writeTrace();
-    for (const media of this.#media) closeImage(media);
   }
 
   /** Write the trace as Chrome trace JSON, if the user asked for it. @throws {ErrnoError} the host's error. */
@@ -107,10 +120,26 @@ function* mountMedia(m: Machine, name: string, media: Media): Sleeps<Mount> {
   return yield* m.mount(disk);
 }
 
+/** Run `body` with a session; when it fails, say what the session knows before the error goes on. */
+export async function withSession(
+  options: CommonOptions,
+  body: (session: Session) => Promise<number>,
+): Promise<number> {
+  const session = new Session(options);
+  try {
+    return await body(session);
+  } catch (error) {
+    session.close();
+    session.printSysctls(complain);
+    throw error;
+  }
+}
+
 /** One line for an error; its stack too when debugging. */
 export function describeError(error: unknown, debug: boolean): string {
-  if (error instanceof ErrnoError)
-    return debug ? `physio: ${error.stack}` : `physio: ${error.message}`;
+  if (error instanceof ErrnoError) {
+    return `physio: ${debug ? error.stack : printable(error.message)}`;
+  }
   if (error instanceof Panic) return `physio: panic: ${debug ? error.stack : error.message}`;
   const failure = error instanceof Error ? error : new Error(String(error));
   return `physio: internal error: ${debug ? failure.stack : failure.message}`;

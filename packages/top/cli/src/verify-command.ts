@@ -4,16 +4,17 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { Errno, ErrnoError, MiB } from "@physio/kern";
+import { Errno, ErrnoError } from "@physio/kern";
 import type { IoStatistics } from "@physio/machine";
 import { ioStatistics } from "@physio/machine";
-import type { Failure, Hasher, Manifest, VerifyReport } from "@physio/machine/verify";
+import type { Hasher, Manifest, VerifyReport } from "@physio/machine/verify";
 import { parseManifest, verifyImage } from "@physio/machine/verify";
+import { formatFault } from "@physio/membus";
 import { hostError } from "./image.ts";
 import { progressBar } from "./output.ts";
 import { printReport } from "./report.ts";
-import type { CommonOptions } from "./session.ts";
-import { about, Session } from "./session.ts";
+import type { CommonOptions, Session } from "./session.ts";
+import { about, withSession } from "./session.ts";
 
 /** An image and what it should hold. */
 export interface Subject {
@@ -32,6 +33,7 @@ export interface RunResult {
   readonly ok: boolean;
   readonly images: readonly ImageResult[];
   readonly io: IoStatistics;
+  /** Host time that the machine took for it, without unpacking images. */
   readonly seconds: number;
   readonly megabytesPerSecond: number;
   readonly processMemory: number;
@@ -86,31 +88,33 @@ export async function verifyAll(
   subjects: readonly Subject[],
   options: CommonOptions,
 ): Promise<number> {
-  const session = new Session(options);
-  const begin = performance.now();
-  const images: ImageResult[] = [];
-  for (const subject of subjects) images.push(await verifyOne(session, subject));
-  session.finish();
-  const seconds = (performance.now() - begin) / 1000;
-  const io = ioStatistics(session.machine);
-  const failures = images.flatMap((image): readonly Failure[] => image.failures);
-  const faults = session.machine.membus.ports.flatMap((port) => port.faults);
-  const result: RunResult = {
+  return await withSession(options, async (session) => {
+    const images: ImageResult[] = [];
+    for (const subject of subjects) images.push(await verifyOne(session, subject));
+    session.finish();
+    const result = resultOf(session, images);
+    printReport(result, session);
+    return result.ok ? 0 : 1;
+  });
+}
+
+function resultOf(session: Session, images: readonly ImageResult[]): RunResult {
+  const { machine, options, seconds } = session;
+  const io = ioStatistics(machine);
+  const agree = images.every((image) => image.failures.length === 0);
+  const faults = machine.membus.ports.flatMap((port) => port.faults);
+  return {
     profile: options.profile,
     seed: options.seed,
-    ok: failures.length === 0 && io.busFaults === 0 && io.deviceErrors === 0,
+    ok: agree && io.busFaults === 0 && io.deviceErrors === 0,
     images,
     io,
     seconds,
-    megabytesPerSecond: io.ioBytes / MiB / seconds,
+    megabytesPerSecond: seconds === 0 ? 0 : io.ioBytes / 1e6 / seconds,
     processMemory: process.memoryUsage.rss(),
-    traceHash: session.machine.ktr.hash(),
-    faults: faults.map(
-      (f) => `${f.port} ${f.direction} 0x${f.address.toString(16)}+${f.length}: ${f.reason}`,
-    ),
+    traceHash: machine.ktr.hash(),
+    faults: faults.map(formatFault),
   };
-  printReport(result, session);
-  return result.ok ? 0 : 1;
 }
 
 const DEMO_IMAGES = ["lic-1k", "hdr-4k", "man-2k-rev0"];

@@ -8,10 +8,11 @@
 
 import { Uio, UioRw } from "@physio/carriers";
 import type { Bytes, Errno, FileOffset, VirtAddr } from "@physio/kern";
-import { Errno as E, ErrnoError, KiB, MiB } from "@physio/kern";
+import { Errno as E, ErrnoError, KiB, MiB, PAGE_SIZE } from "@physio/kern";
 import type { Kmem } from "@physio/pmap";
 import type { Sleeps } from "@physio/sched";
 import type { DirEntry, Vnode } from "@physio/vfs";
+import { BlockMap } from "@physio/vfs";
 
 const BUFFER = 64 * KiB;
 /** Files above this size are read once and not kept in memory. */
@@ -21,32 +22,52 @@ const KEEP_LIMIT = 16 * MiB;
 export type ChunkSink = (chunk: Uint8Array, offset: FileOffset) => void;
 
 export class FileReader {
+  /** Where the last failed `read` failed: the first block that the map or the disk refuses. */
+  failedAt: FileOffset;
   readonly #kmem: Kmem;
   readonly #va: VirtAddr;
   readonly #bytes: Uint8Array;
 
   constructor(kmem: Kmem) {
+    this.failedAt = -1;
     this.#kmem = kmem;
     this.#va = kmem.alloc(BUFFER);
     this.#bytes = new Uint8Array(BUFFER);
   }
 
-  /** Read [`from`, `to`) of a file into `sink`, as far as the file goes. @returns OK; EIO. */
+  /** Read [`from`, `to`) of a file into `sink`, as far as the file goes. @returns OK; EIO, ENOMEM: `failedAt` says where. */
   *read(vp: Vnode, from: FileOffset, to: FileOffset, sink: ChunkSink): Sleeps<Errno> {
     const end = Math.min(to, vp.size);
+    let most: Bytes = BUFFER;
     for (let at = from; at < end; ) {
-      const length = Math.min(BUFFER - (at % BUFFER), end - at);
+      const length = Math.min(most - (at % most), end - at);
       const uio = new Uio(UioRw.READ, this.#kmem.space, [{ base: this.#va, length }], at);
       const error = yield* vp.ops.read(vp, uio, vp.size > KEEP_LIMIT);
-      if (error !== E.OK) return error;
       const got: Bytes = length - uio.resid;
-      if (got === 0) return E.EIO; // the file did not end, and nothing came
+      if (error !== E.OK || got === 0) {
+        if (most === PAGE_SIZE) return yield* this.#failed(vp, at, error);
+        most = PAGE_SIZE; // find the first page that cannot be read
+        continue;
+      }
       const chunk = this.#bytes.subarray(0, got);
       this.#kmem.read(this.#va, chunk);
       sink(chunk, at);
       at += got;
     }
     return E.OK;
+  }
+
+  /** The page at `at` cannot be read: find its first block that has no good place on the disk. */
+  *#failed(vp: Vnode, at: FileOffset, error: Errno): Sleeps<Errno> {
+    const blockSize = 2 ** vp.mount.fsBshift;
+    const map = new BlockMap();
+    this.failedAt = at;
+    for (let offset = at; offset < at + PAGE_SIZE; offset += blockSize) {
+      if ((yield* vp.ops.bmap(vp, Math.floor(offset / blockSize), map)) === E.OK) continue;
+      this.failedAt = offset;
+      break;
+    }
+    return error === E.OK ? E.EIO : error; // a read that gives nothing has failed
   }
 
   /** Give the buffer back. */

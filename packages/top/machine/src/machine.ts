@@ -79,7 +79,7 @@ export class Machine {
     this.#addSysctls();
   }
 
-  /** Put an NVMe disk on the bus and attach its driver. @throws {ErrnoError} EEXIST: the name; EIO, ETIMEDOUT: the device. */
+  /** Put an NVMe disk on the bus and attach its driver. @throws {ErrnoError} EEXIST: the name; EINVAL: the medium; EIO, ETIMEDOUT: the device; ENOMEM. */
   *attachDisk(name: string, media: Media): Sleeps<Disk> {
     const { diskReach, maxTransfer } = this.config;
     const device = this.bus.attach({
@@ -95,7 +95,12 @@ export class Machine {
       sched: this.sched,
     });
     this.nvme.push(driver);
-    return yield* driver.attach();
+    try {
+      return yield* driver.attach();
+    } catch (error) {
+      this.nvme.pop();
+      throw error;
+    }
   }
 
   /** Mount the file system on `disk`. @throws {ErrnoError} EINVAL: none that we know; EOPNOTSUPP; EIO. */

@@ -2,7 +2,7 @@
  * Pages of objects: allocate, find, unbusy, free.
  *
  * A page is a frame; its object's id, its number in the object and its state bits are columns of
- * the frame's section. When no frame is free, clean pages that nobody holds are taken from the
+ * the frame's section. When frames are down to a reserve, clean pages that nobody holds are taken from the
  * inactive queue, then from the active one; the page daemon will do that ahead of time.
  * Follows sys/uvm/uvm_page.c and uvn_findpages of uvm_vnode.c.
  *

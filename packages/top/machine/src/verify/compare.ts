@@ -5,7 +5,7 @@
  * lists its data, a hash of each range and zeros in every other block that the file has. Holes are
  * zeros by definition and are not read.
  */
-import type { FileOffset } from "@physio/kern";
+import type { Bytes, FileOffset } from "@physio/kern";
 import { Errno, errnoName } from "@physio/kern";
 import type { Sleeps } from "@physio/sched";
 import type { Attributes, Vnode } from "@physio/vfs";
@@ -26,6 +26,8 @@ export interface Mismatch {
   readonly reason: string;
   /** First bad byte, where it is known. */
   readonly offset?: FileOffset;
+  /** A range with a hash of its own that holds the bad byte. */
+  readonly range?: { readonly offset: FileOffset; readonly length: Bytes };
 }
 
 /** What comparing needs. */
@@ -103,13 +105,18 @@ function compareNames(wanted: readonly string[], got: readonly string[]): Mismat
   return null;
 }
 
+const unreadable = (tools: Tools, error: Errno): Mismatch => ({
+  reason: `read: ${errnoName(error)}`,
+  offset: tools.reader.failedAt,
+});
+
 function* compareFile(tools: Tools, entry: ManifestEntry, vp: Vnode): Sleeps<Mismatch | null> {
   if (entry.data !== undefined) return yield* compareSparse(tools, entry.data, vp);
   if (entry.sha256 === undefined)
     return yield* readBlocks(tools, vp, 0, vp.size as number, () => {});
   const hasher = tools.newHasher();
   const error = yield* tools.reader.read(vp, 0, vp.size as number, (chunk) => hasher.update(chunk));
-  if (error !== Errno.OK) return { reason: `read: ${errnoName(error)}` };
+  if (error !== Errno.OK) return unreadable(tools, error);
   const got = hasher.digest();
   if (got === entry.sha256.toLowerCase()) return null;
   return { reason: `sha256 is ${got}, manifest says ${entry.sha256}` };
@@ -137,9 +144,9 @@ function* compareRange(tools: Tools, vp: Vnode, range: DataRange): Sleeps<Mismat
   const error = yield* tools.reader.read(vp, offset, offset + (length as number), (chunk) =>
     hasher.update(chunk),
   );
-  if (error !== Errno.OK) return { reason: `read: ${errnoName(error)}`, offset };
+  if (error !== Errno.OK) return unreadable(tools, error);
   if (hasher.digest() === sha256.toLowerCase()) return null;
-  return { reason: `${length} bytes at ${offset} differ (sha256 of the range)`, offset };
+  return { reason: `the range ${offset}+${length} differs (sha256)`, range: { offset, length } };
 }
 
 /** Read the blocks that the file has in [`from`, `to`) into `look`; holes are left out. */
@@ -154,10 +161,13 @@ function* readBlocks(
   const map = new BlockMap();
   for (let at = from; at < to; ) {
     const lbn = Math.floor(at / blockSize);
-    let error = yield* vp.ops.bmap(vp, lbn, map);
+    const mapped = yield* vp.ops.bmap(vp, lbn, map);
+    if (mapped !== Errno.OK) return { reason: `read: ${errnoName(mapped)}`, offset: at };
     const end: FileOffset = Math.min((lbn + 1 + map.run) * blockSize, to);
-    if (error === Errno.OK && map.blkno >= 0) error = yield* tools.reader.read(vp, at, end, look);
-    if (error !== Errno.OK) return { reason: `read: ${errnoName(error)}`, offset: at };
+    if (map.blkno >= 0) {
+      const error = yield* tools.reader.read(vp, at, end, look);
+      if (error !== Errno.OK) return unreadable(tools, error);
+    }
     at = end;
   }
   return null;

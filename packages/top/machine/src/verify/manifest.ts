@@ -78,6 +78,7 @@ export function parseManifest(value: unknown): Manifest {
   const bad = (why: string) => new ErrnoError(Errno.EINVAL, `not a manifest: ${why}`);
   const { entries } = (typeof value === "object" && value !== null ? value : {}) as Fields;
   if (!Array.isArray(entries)) throw bad('no list "entries"');
+  const paths = new Set<string>();
   for (const [i, entry] of entries.entries()) {
     if (typeof entry !== "object" || entry === null || !("path" in entry)) {
       throw bad(`entry ${i} has no "path"`);
@@ -88,6 +89,9 @@ export function parseManifest(value: unknown): Manifest {
         throw bad(`entry ${i}: "${name}" is ${JSON.stringify(field).slice(0, 80)}`);
       }
     }
+    const { path } = entry as ManifestEntry;
+    if (paths.has(path)) throw bad(`entry ${i}: "${path}" comes twice`);
+    paths.add(path);
   }
   return { entries: entries as ManifestEntry[] };
 }

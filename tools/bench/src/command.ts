@@ -1,0 +1,56 @@
+/**
+ * The command: measure, print, judge. See options.ts.
+ *
+ * Measures the built packages in processes of their own, so build first. This process imports none
+ * of them.
+ */
+import { CURVES } from "./curve-rows.ts";
+import { DEMO } from "./demo-rows.ts";
+import { describeMachine, writeDocs } from "./docs.ts";
+import { stalePackages } from "./freshness.ts";
+import { GARBAGE } from "./garbage-rows.ts";
+import { LOADS } from "./load-rows.ts";
+import { MEMORY } from "./memory-rows.ts";
+import { parseOptions, USAGE } from "./options.ts";
+import { exitCode } from "./row.ts";
+import { selfTest } from "./self-test.ts";
+import type { Suite } from "./suite.ts";
+import { runSuites } from "./suite.ts";
+import { countLine, table } from "./table.ts";
+
+const SUITES: readonly Suite[] = Object.freeze([LOADS, GARBAGE, MEMORY, DEMO, CURVES]);
+
+const say = (text: string): void => console.error(`bench: ${text}`);
+
+function run(args: readonly string[]): number {
+  const options = parseOptions(args);
+  const stale = stalePackages();
+  if (stale.length > 0) say(`sources newer than what is built (tsc -b): ${stale.join(", ")}`);
+  if (options.selfTest) {
+    const seen = selfTest((text) => console.log(text));
+    console.log(seen ? "1 passed, 0 failed" : "0 passed, 1 failed");
+    return seen ? 0 : 1;
+  }
+  const report = runSuites(SUITES, options.only, say);
+  if (options.json) {
+    const { results, charts } = report;
+    console.log(JSON.stringify({ machine: describeMachine(), results, charts }, null, 2));
+    say(countLine(results));
+  } else {
+    const colours = process.stdout.isTTY === true && !process.env.NO_COLOR;
+    process.stdout.write(table(report.results, colours));
+  }
+  if (options.writeDocs) writeDocs(report);
+  return exitCode(report.results, options.gate);
+}
+
+/** @returns the exit code: 1 when the gate is closed, 2 for a wrong command line. */
+export function bench(args: readonly string[]): number {
+  try {
+    return run(args);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    console.error(`bench: ${error.message}\n${USAGE}`);
+    return 2;
+  }
+}

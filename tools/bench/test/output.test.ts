@@ -1,0 +1,70 @@
+/**
+ * The generated page and its curves.
+ */
+import { expect, test } from "vitest";
+import type { Chart } from "../src/chart.ts";
+import { drawChart } from "../src/chart.ts";
+import { growth } from "../src/curve-rows.ts";
+import { page } from "../src/docs.ts";
+import { loadOutcomes } from "../src/load-rows.ts";
+import { judge, value } from "../src/row.ts";
+import { isBuilt } from "../src/worker-main.ts";
+
+const chart: Chart = {
+  name: "curve",
+  title: "Cost & size",
+  x: "pages",
+  y: "nanoseconds",
+  series: [
+    {
+      name: "scattered",
+      points: [
+        [1, 20],
+        [10, 200],
+        [100, 2000],
+      ],
+    },
+  ],
+};
+
+test("a chart draws every point, on axes that go by decades", () => {
+  const svg = drawChart(chart);
+  expect(svg).toContain("<title>Cost &amp; size</title>");
+  const [, path] = /<path d="M([\d .L]+)" fill="none"/.exec(svg)!;
+  const [first, middle, last] = path.split("L").map((p) => p.split(" ").map(Number));
+  expect(middle[0] - first[0]).toBeCloseTo(last[0] - middle[0], 0);
+  expect(first[1] - middle[1]).toBeCloseTo(middle[1] - last[1], 0);
+  for (const tick of ["1", "10", "100", "1k", "10k"]) expect(svg).toContain(`>${tick}</text>`);
+});
+
+test("nothing, or a zero, is no chart", () => {
+  expect(() => drawChart({ ...chart, series: [] })).toThrow("nothing to draw");
+  const zero = { name: "zero", points: [[1, 0]] as const };
+  expect(() => drawChart({ ...chart, series: [zero] })).toThrow("nothing to draw");
+});
+
+test("growth is the cost at the end over the cost at the start", () => {
+  expect(growth(chart.series[0])).toMatchObject({ value: 100, note: "20.0 ns to 2000.0 ns" });
+});
+
+test("the page has the machine, a line a row, and the curves", () => {
+  const row = { id: "T1a", title: "a | b", unit: "x", gate: 2, goal: 1.3 };
+  const report = { results: [judge(row, value(1.5, "3 ns"))], charts: [chart] };
+  const text = page(report, ["two processors"]);
+  expect(text).toContain("- two processors");
+  expect(text).toContain("| T1a | a \\| b | 1.50 x | <= 2 | <= 1.3 | passed | 3 ns |");
+  expect(text).toContain("![Cost & size](bench/curve.svg)");
+});
+
+test("every load row finds its case in what the worker measured", () => {
+  const rounds = { a: [20, 22, 21], b: [100], b2: [100], c: [50], "a*": [30] };
+  const native = { a: [10, 11, 10], b: [80], b2: [80], c: [100], "a*": [10] };
+  const outcomes = loadOutcomes({ ours: rounds, native });
+  expect(outcomes.get("T1a")).toMatchObject({ value: 2, note: "21.0 ns, native 10.0 ns" });
+  expect(outcomes.get("T1c")).toMatchObject({ value: 0.5 });
+});
+
+test("sources are not built code", () => {
+  expect(isBuilt("file:///x/packages/dma/busdma/dist/index.js")).toBe(true);
+  expect(isBuilt("file:///x/packages/dma/busdma/src/index.ts")).toBe(false);
+});
