@@ -145,24 +145,7 @@ class X86Dma {
 
   // ---- loads
 
-  /** Small, so that it is inlined into DmaMap.load: what bounces goes on in a function of its own. */
   loadBuffer(
-    tag: DmaTag,
-    map: DmaMap,
-    pmap: Pmap,
-    va: VirtAddr,
-    len: Bytes,
-    flags: BusDma,
-    segs: SegList,
-  ): Errno {
-    const state = map.md as BounceState | null;
-    if (state === null && tag.flat && segs.count === 0 && len > 0) {
-      return loadDirect(tag, pmap, va, len, segs);
-    }
-    return this.#loadBuffer(tag, map, pmap, va, len, flags, segs);
-  }
-
-  #loadBuffer(
     tag: DmaTag,
     map: DmaMap,
     pmap: Pmap,
@@ -418,8 +401,11 @@ export function x86Backend(pool: BouncePool, kmem: Kmem): DmaBackend {
     mapDestroy: (tag, map) => x86.mapDestroy(tag, map),
     memAlloc: (tag) => x86.memAlloc(tag),
     memFree: (_tag, memory) => x86.memFree(memory),
+    // Small, so that it is inlined into DmaMap.load; what may bounce goes on in a function of its own.
     loadBuffer: (tag, map, pmap, va, len, flags, segs) =>
-      x86.loadBuffer(tag, map, pmap, va, len, flags, segs),
+      map.md === null && tag.flat && segs.count === 0 && len > 0
+        ? loadDirect(tag, pmap, va, len, segs)
+        : x86.loadBuffer(tag, map, pmap, va, len, flags, segs),
     loadPhys: (tag, map, pa, len, flags, segs) => x86.loadPhys(tag, map, pa, len, flags, segs),
     loadPages: (tag, map, ma, offset, len, flags, segs) =>
       x86.loadPages(tag, map, ma, offset, len, flags, segs),

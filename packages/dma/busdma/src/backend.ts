@@ -29,7 +29,7 @@ export interface DmaBackend {
   readonly tagCreate: (tag: DmaTag) => unknown;
   /** => the tag has no maps. */
   readonly tagDestroy: (tag: DmaTag) => void;
-  /** Private state of a map; null when no load of it can ever bounce. @throws {ErrnoError} ENOMEM. */
+  /** Private state of a map; null when no load of it ever needs anything: then complete, sync and unload are not called. @throws {ErrnoError} ENOMEM. */
   readonly mapCreate: (tag: DmaTag, map: DmaMap) => unknown;
   /** @returns OK; EBUSY: it holds resources of a load. */
   readonly mapDestroy: (tag: DmaTag, map: DmaMap) => Errno;

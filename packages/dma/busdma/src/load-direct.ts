@@ -48,7 +48,7 @@ export function loadDirect(
   if (runFrame < 0) unmapped(va, len);
   const bytes: Bytes = offset + len;
   if (bytes <= PAGE) {
-    addr[0] = mem.addrOf(runFrame) + offset;
+    addr[0] = mem.addrOfKnown(runFrame) + offset;
     lengths[0] = len;
     segs.count = 1;
     return OK;
@@ -77,7 +77,7 @@ export function loadDirect(
     }
     if (frame < 0) unmapped(va, len);
     if (count === capacity) break;
-    addr[count] = mem.addrOf(runFrame) + offset;
+    addr[count] = mem.addrOfKnown(runFrame) + offset;
     lengths[count++] = (at - runAt) * PAGE - offset;
     offset = 0;
     runFrame = frame;
@@ -87,7 +87,7 @@ export function loadDirect(
   }
   segs.count = count;
   if (count === capacity) return EFBIG;
-  addr[count] = mem.addrOf(runFrame) + offset;
+  addr[count] = mem.addrOfKnown(runFrame) + offset;
   lengths[count] = bytes - runAt * PAGE - offset;
   segs.count = count + 1;
   return OK;

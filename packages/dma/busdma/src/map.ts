@@ -75,7 +75,13 @@ export class DmaMap {
     const { tag } = this;
     let error = this.#begin(length);
     if (error === OK) {
-      error = tag.backend.loadBuffer(tag, this, tag.kernelPmap, va, length, flags, tag.segs);
+      const { segs } = tag;
+      error = tag.backend.loadBuffer(tag, this, tag.kernelPmap, va, length, flags, segs);
+      // The common end, without a call: nothing bounced, nobody traces (2 ns of 20).
+      if (error === OK && this.md === null && (tag.trace.mask & TRACED) === 0) {
+        callback(arg, segs, segs.count, OK);
+        return OK;
+      }
     }
     if (error === EINPROGRESS) this.#defer({ kind: "vaddr", va, length }, callback, arg);
     return this.#finish(length, callback, arg, flags, error);
@@ -100,7 +106,7 @@ export class DmaMap {
   sync(ops: Sync): void {
     const { tag } = this;
     if ((tag.trace.mask & TRACED) !== 0) tag.trace.record(SYNC, ops);
-    tag.backend.sync(tag, this, ops);
+    if (this.md !== null) tag.backend.sync(tag, this, ops);
   }
 
   /** End the transfer; gives bounce pages back. Copies nothing: sync does. @bsd #Y bus_dmamap_unload */
@@ -108,7 +114,7 @@ export class DmaMap {
     if (this.waiting) panic("bus_dma: unload of a map whose load still waits");
     const { tag } = this;
     if ((tag.trace.mask & TRACED) !== 0) tag.trace.record(UNLOAD);
-    tag.backend.unload(tag, this);
+    if (this.md !== null) tag.backend.unload(tag, this);
   }
 
   /** => not the map of DMA memory. @returns OK; EBUSY: loaded with bounce pages, or waiting. @bsd #Y bus_dmamap_destroy */
@@ -159,7 +165,7 @@ export class DmaMap {
     const { trace } = tag;
     if ((trace.mask & TRACED) !== 0) trace.record(LOAD, flags, length, error, segs.count);
     if (error === EINPROGRESS) return error;
-    tag.backend.complete(tag, this, segs, error);
+    if (this.md !== null) tag.backend.complete(tag, this, segs, error);
     if (error !== OK) segs.count = 0;
     callback(arg, segs, segs.count, error);
     // EFBIG goes to the callback only; the other two also to the caller, who can pass them on.

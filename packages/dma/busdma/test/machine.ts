@@ -51,7 +51,7 @@ export class PlainMachine {
       name: "plain",
       tagCreate: () => null,
       tagDestroy: () => note("tagDestroy"),
-      mapCreate: () => null,
+      mapCreate: () => ({}), // not null: complete, sync and unload are called
       mapDestroy: () => (this.busy ? E.EBUSY : E.OK),
       memAlloc: (tag) => {
         const va = this.kmem.allocContig(tag.maxSize, { high: tag.lowAddr as number });

@@ -45,8 +45,7 @@ export function complain(text: string): void {
 export function printable(text: string): string {
   const escaped = (c: string) =>
     c === "\n" ? "\\n" : c === "\t" ? "\\t" : `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return text.replace(/[\x00-\x1f\x7f]/g, escaped);
+  return Array.from(text, (c) => (c < " " || c === "\x7f" ? escaped(c) : c)).join("");
 }
 
 export const colours = pc;

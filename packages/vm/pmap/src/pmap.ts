@@ -6,16 +6,7 @@
  * speak for all mappings of the frame. Follows pmap(9).
  */
 import type { Bytes, Frame, PhysAddr, VirtAddr } from "@physio/kern";
-import {
-  Errno,
-  ErrnoError,
-  hex,
-  NO_FRAME,
-  PAGE_SIZE,
-  pageOf,
-  pageOffset,
-  panic,
-} from "@physio/kern";
+import { Errno, ErrnoError, hex, NO_FRAME, PAGE_SIZE, pageOf, pageOffset } from "@physio/kern";
 import type { PhysMem } from "@physio/physmem";
 import { ROW_MASK } from "@physio/physmem";
 import { PmapBit, Prot } from "./prot.ts";
@@ -44,7 +35,7 @@ export class Pmap {
     if (!(va >= 0 && va < VA_LIMIT && pageOffset(va) === 0)) {
       throw new ErrnoError(Errno.EINVAL, `pmap ${this.name}: enter at ${hex(va)}`);
     }
-    if (!(frame >= 0)) panic(`pmap ${this.name}: frame ${frame} at ${hex(va)}`);
+    this.mem.addrOf(frame); // panics unless the frame exists: whoever reads a pmap need not ask again
     const page = pageOf(va);
     if (this.#table.frame(page) === NO_FRAME) this.residentCount++;
     this.#table.set(page, frame, prot);
