@@ -113,7 +113,7 @@ const JOBS = {
   ],
   bench: [
     [bin("tsc"), "-b", "packages/top/cli"],
-    ["node", "tools/bench/src/main.ts"],
+    ["node", "--disable-warning=ExperimentalWarning", "tools/bench/src/main.ts"],
   ],
   browser: [["node", FROM_SOURCE, "tools/browser/src/main.ts"]],
   determinism: [["node", FROM_SOURCE, "tools/browser/src/determinism.ts"]],

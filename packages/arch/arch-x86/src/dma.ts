@@ -403,7 +403,7 @@ export function x86Backend(pool: BouncePool, kmem: Kmem): DmaBackend {
     memFree: (_tag, memory) => x86.memFree(memory),
     // Small, so that it is inlined into DmaMap.load; what may bounce goes on in a function of its own.
     loadBuffer: (tag, map, pmap, va, len, flags, segs) =>
-      map.md === null && tag.flat && segs.count === 0 && len > 0
+      tag.flat && map.md === null && segs.count === 0 && len > 0
         ? loadDirect(tag, pmap, va, len, segs)
         : x86.loadBuffer(tag, map, pmap, va, len, flags, segs),
     loadPhys: (tag, map, pa, len, flags, segs) => x86.loadPhys(tag, map, pa, len, flags, segs),

@@ -78,7 +78,7 @@ export class DmaMap {
       const { segs } = tag;
       error = tag.backend.loadBuffer(tag, this, tag.kernelPmap, va, length, flags, segs);
       // The common end, without a call: nothing bounced, nobody traces (2 ns of 20).
-      if (error === OK && this.md === null && (tag.trace.mask & TRACED) === 0) {
+      if (this.md === null && error === OK && (tag.trace.mask & TRACED) === 0) {
         callback(arg, segs, segs.count, OK);
         return OK;
       }
@@ -111,9 +111,11 @@ export class DmaMap {
 
   /** End the transfer; gives bounce pages back. Copies nothing: sync does. @bsd #Y bus_dmamap_unload */
   unload(): void {
+    const { trace } = this.tag;
+    if (this.md === null && (trace.mask & TRACED) === 0) return; // such a map never waits
     if (this.waiting) panic("bus_dma: unload of a map whose load still waits");
     const { tag } = this;
-    if ((tag.trace.mask & TRACED) !== 0) tag.trace.record(UNLOAD);
+    if ((trace.mask & TRACED) !== 0) trace.record(UNLOAD);
     if (this.md !== null) tag.backend.unload(tag, this);
   }
 
@@ -144,7 +146,9 @@ export class DmaMap {
   }
 
   #begin(length: Bytes): Errno {
-    if (this.waiting) panic("bus_dma: load of a map whose load still waits");
+    if (this.md !== null && this.waiting) {
+      panic("bus_dma: load of a map whose load still waits");
+    }
     const { tag } = this;
     tag.segs.count = 0;
     if (!tag.checkLength) return OK;

@@ -36,6 +36,8 @@ export const TiB = 1024 * GiB;
 // 139 ns against 99), so what runs hot uses private names for the same numbers.
 const PAGE = 4096;
 const PAGE_MASK = PAGE - 1;
+/** Exact, since a page is a power of 2; a multiplication takes 1 ns less than a division. */
+const PER_PAGE = 1 / PAGE;
 
 export const PAGE_SHIFT = 12;
 export const PAGE_SIZE = PAGE;
@@ -108,7 +110,7 @@ export function roundPage(a: number): number {
 
 /** Number of the page that holds `a`. @bsd #Y atop */
 export function pageOf(a: number): number {
-  return (a - (a & PAGE_MASK)) / PAGE;
+  return (a - (a & PAGE_MASK)) * PER_PAGE;
 }
 
 /** Whether `n` is a whole number from 0 to 2^53 − 1: what an address, a size or a count must be. */

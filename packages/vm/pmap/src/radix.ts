@@ -14,6 +14,7 @@ import type { Prot } from "./prot.ts";
 const LEAF = 512;
 /** Pages that one leaf maps: a power of 2. */
 export const LEAF_PAGES = LEAF;
+const PER_LEAF = 1 / LEAF; // exact: a power of 2
 const MIDDLE = 8192;
 const TOP = 16384;
 const PAGES = LEAF * MIDDLE * TOP;
@@ -43,12 +44,14 @@ export interface PageTable {
 export class RadixTable implements PageTable {
   readonly #top: ((Leaf | null)[] | null)[];
   /** The leaf that was asked for last: neighbours ask for it again. Leaves are never given up. */
-  #lastNumber: number;
+  #lastStart: number;
+  #lastFrames: Int32Array | null;
   #lastLeaf: Leaf | null;
 
   constructor() {
     this.#top = [];
-    this.#lastNumber = -1;
+    this.#lastStart = PAGES; // no page is there
+    this.#lastFrames = null;
     this.#lastLeaf = null;
   }
 
@@ -58,8 +61,8 @@ export class RadixTable implements PageTable {
   }
 
   leaf(page: number): Int32Array | null {
-    const leaf = this.#leaf(page);
-    return leaf === null ? null : leaf.frames;
+    if (page >= this.#lastStart && page < this.#lastStart + LEAF) return this.#lastFrames;
+    return this.#leaf(page)?.frames ?? null;
   }
 
   prot(page: number): Prot {
@@ -90,12 +93,13 @@ export class RadixTable implements PageTable {
 
   #leaf(page: number): Leaf | null {
     if (!(page >= 0 && page < PAGES)) return null;
-    const number = (page / LEAF) | 0;
-    if (number === this.#lastNumber) return this.#lastLeaf;
+    const number = (page * PER_LEAF) | 0;
+    if (number * LEAF === this.#lastStart) return this.#lastLeaf;
     const leaf = this.#top[(number / MIDDLE) | 0]?.[number % MIDDLE] ?? null;
     if (leaf !== null) {
-      this.#lastNumber = number;
+      this.#lastStart = number * LEAF;
       this.#lastLeaf = leaf;
+      this.#lastFrames = leaf.frames;
     }
     return leaf;
   }
