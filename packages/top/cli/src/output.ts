@@ -56,6 +56,8 @@ export interface Progress {
   stop(): void;
 }
 
+const DRAW_EVERY_MS = 40;
+
 export function progressBar(total: number, quiet: boolean): Progress {
   if (quiet || !process.stderr.isTTY) return { update: () => {}, stop: () => {} };
   const bar = new SingleBar({
@@ -65,10 +67,14 @@ export function progressBar(total: number, quiet: boolean): Progress {
     stream: process.stderr,
   });
   bar.start(total, 0, { label: "" });
+  let drawn = 0;
   return {
     // The machine runs without giving the event loop a turn, so the bar is drawn here and now.
     update: (done, label) => {
-      bar.update(done, { label: label.slice(-40) });
+      bar.update(done, { label: printable(label).slice(-40) });
+      const now = performance.now();
+      if (now - drawn < DRAW_EVERY_MS) return;
+      drawn = now;
       bar.render();
     },
     stop: () => bar.stop(),
