@@ -13,17 +13,7 @@
  * write-back. State read before a `yield*` is read again after it where C drops the object lock.
  */
 import type { Errno, FileOffset } from "@physio/kern";
-import {
-  alignDown,
-  alignUp,
-  Errno as E,
-  NO_FRAME,
-  PAGE_SIZE,
-  pageOffset,
-  panic,
-  roundPage,
-} from "@physio/kern";
-import { clearModify } from "@physio/pmap";
+import { Errno as E, NO_FRAME, PAGE_SIZE, pageOffset, panic } from "@physio/kern";
 import type { Sleeps } from "@physio/sched";
 import { RW_READER } from "@physio/sched";
 import { Ktr, traceEvent } from "@physio/trace";
@@ -31,47 +21,11 @@ import type { UvmPages } from "@physio/uvm";
 import { Pg, Pgo, Ufp } from "@physio/uvm";
 import type { PageRequest, Vnode } from "@physio/vfs";
 import { vtog } from "./node.ts";
+import { Range, releasePages, validate } from "./range.ts";
 import { readRange } from "./read-range.ts";
 
 const GETPAGES = traceEvent(Ktr.UBC, "getpages", "ino", "offset", "count", "flags");
 const RESIDENT = traceEvent(Ktr.UBC, "returning cached pages", "ino", "offset", "count");
-
-/** A request and the range of whole blocks round it. */
-export class Range {
-  readonly vp: Vnode;
-  readonly request: PageRequest;
-  readonly async: boolean;
-  /** The file's size when the request was planned; a smaller one later means: start over. */
-  readonly plannedSize: number;
-  /** End of the file's blocks on the disk. */
-  readonly diskEof: FileOffset;
-  /** The range, and its pages; the requested ones begin at `first`. */
-  readonly start: FileOffset;
-  readonly pages: Int32Array;
-  readonly first: number;
-  /** Pages requested, after trimming at the end of the file. */
-  readonly count: number;
-
-  constructor(vp: Vnode, request: PageRequest, diskEof: FileOffset, memEof: FileOffset) {
-    const blockSize = 2 ** vp.mount.fsBshift;
-    const most = (roundPage(memEof) - request.offset) / PAGE_SIZE;
-    this.vp = vp;
-    this.request = request;
-    this.async = (request.flags & Pgo.SYNCIO) === 0;
-    this.plannedSize = vp.size;
-    this.diskEof = diskEof;
-    this.count = Math.min(request.count, most);
-    this.start = alignDown(alignDown(request.offset, blockSize), PAGE_SIZE);
-    const end = roundPage(alignUp(request.offset + this.count * PAGE_SIZE, blockSize));
-    const pages = (Math.min(end, roundPage(memEof)) - this.start) / PAGE_SIZE;
-    this.pages = new Int32Array(pages).fill(NO_FRAME);
-    this.first = (request.offset - this.start) / PAGE_SIZE;
-  }
-
-  get expanded(): boolean {
-    return this.pages.length !== this.count;
-  }
-}
 
 /** Check a request against the file. @returns OK; EINVAL: its centre lies at or past the end. */
 function checkRequest(vp: Vnode, request: PageRequest, memEof: FileOffset): Errno {
@@ -124,7 +78,7 @@ export function* getpages(vp: Vnode, request: PageRequest): Sleeps<Errno> {
     const eof = node.ops.size(vp, vp.size);
     const error = checkRequest(vp, request, eof);
     if (error !== E.OK) return error;
-    const range = new Range(vp, request, eof, eof);
+    const range = new Range(vp, request, eof);
     yield* node.lock.enter(RW_READER);
     if (vp.size < range.plannedSize) {
       node.lock.exit(); // truncated while we waited for the lock: start over
@@ -197,20 +151,4 @@ function finish(range: Range, pages: UvmPages): void {
   request.pages.fill(NO_FRAME, 0, request.count);
   if (range.async) return;
   for (let i = 0; i < count; i++) request.pages[i] = range.pages[first + i];
-}
-
-/** A page that was filled is no longer fake, and nobody has written to it. */
-export function validate(pages: UvmPages, frame: number): void {
-  if ((pages.flags(frame) & Pg.FAKE) === 0) return;
-  pages.clearFlags(frame, Pg.FAKE);
-  clearModify(pages.mem, frame);
-}
-
-/** Give pages up; those that were never filled are freed. @bsd #Y genfs_rel_pages */
-export function releasePages(pages: UvmPages, frames: Int32Array, count: number): void {
-  for (let i = 0; i < count; i++) {
-    if (frames[i] < 0) continue;
-    if ((pages.flags(frames[i]) & Pg.FAKE) !== 0) pages.setFlags(frames[i], Pg.RELEASED);
-    pages.unbusy(frames[i]);
-  }
 }

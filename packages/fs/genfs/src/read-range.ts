@@ -24,8 +24,8 @@ import { Ktr, traceEvent } from "@physio/trace";
 import { Pg } from "@physio/uvm";
 import type { Vnode } from "@physio/vfs";
 import { BlockMap } from "@physio/vfs";
-import type { Range } from "./getpages.ts";
-import { releasePages, validate } from "./getpages.ts";
+import type { Range } from "./range.ts";
+import { releasePages, validate } from "./range.ts";
 
 const HOLE = traceEvent(Ktr.UBC, "hole", "ino", "offset", "bytes");
 const PIECE = traceEvent(Ktr.UBC, "piece", "ino", "offset", "bytes", "blkno");
@@ -53,7 +53,7 @@ class Reader {
     this.master = master;
     this.map = new BlockMap();
     this.offset = range.start;
-    this.left = Math.min(total, Math.max(range.diskEof - range.start, 0));
+    this.left = Math.min(total, Math.max(range.eof - range.start, 0));
     this.skipped = 0;
     this.error = E.OK;
     master.data = kva;
