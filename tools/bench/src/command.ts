@@ -4,21 +4,35 @@
  * Measures the built packages in processes of their own, so build first. This process imports none
  * of them.
  */
+import { CORE_GARBAGE } from "./core-garbage-rows.ts";
 import { CURVES } from "./curve-rows.ts";
 import { DEMO } from "./demo-rows.ts";
 import { describeMachine, writeDocs } from "./docs.ts";
+import { FRAMES } from "./frame-rows.ts";
 import { stalePackages } from "./freshness.ts";
 import { GARBAGE } from "./garbage-rows.ts";
 import { LOADS } from "./load-rows.ts";
 import { MEMORY } from "./memory-rows.ts";
 import { parseOptions, USAGE } from "./options.ts";
+import { PAGES } from "./page-rows.ts";
+import { PATHS } from "./path-rows.ts";
 import { exitCode } from "./row.ts";
 import { selfTest } from "./self-test.ts";
 import type { Suite } from "./suite.ts";
 import { runSuites } from "./suite.ts";
 import { countLine, table } from "./table.ts";
 
-const SUITES: readonly Suite[] = Object.freeze([LOADS, GARBAGE, MEMORY, DEMO, CURVES]);
+const SUITES: readonly Suite[] = Object.freeze([
+  LOADS,
+  GARBAGE,
+  MEMORY,
+  PAGES,
+  FRAMES,
+  PATHS,
+  CORE_GARBAGE,
+  DEMO,
+  CURVES,
+]);
 
 const say = (text: string): void => console.error(`bench: ${text}`);
 
@@ -28,8 +42,9 @@ function run(args: readonly string[]): number {
   if (stale.length > 0) say(`sources newer than what is built (tsc -b): ${stale.join(", ")}`);
   if (options.selfTest) {
     const seen = selfTest((text) => console.log(text));
-    console.log(seen ? "1 passed, 0 failed" : "0 passed, 1 failed");
-    return seen ? 0 : 1;
+    const missed = seen.filter((one) => !one).length;
+    console.log(`${seen.length - missed} passed, ${missed} failed`);
+    return missed === 0 ? 0 : 1;
   }
   const report = runSuites(SUITES, options.only, say);
   if (options.json) {

@@ -1,5 +1,6 @@
 /**
- * Growth: curves, and of each curve one figure, the cost at its end over the cost at its start.
+ * Growth: curves, and of each curve one figure, the cost at its end over the cost at its start. The
+ * curve of frames comes with M1: see frame-rows.ts.
  */
 import type { Chart, Series } from "./chart.ts";
 import type { CurveOutput } from "./curve-worker.ts";
@@ -12,7 +13,6 @@ const published = { unit: "times", gate: null, goal: null } as const;
 const ROWS: readonly Row[] = Object.freeze([
   { id: "Gscattered", title: "load of 256 scattered pages over one page", ...published },
   { id: "Gcontiguous", title: "load of 256 contiguous pages over one page", ...published },
-  { id: "Gframes", title: "alloc + free of a frame, 10^7 frames over 10^3", ...published },
   { id: "Gmaps", title: "load of a page, 10^4 maps alive over one", ...published },
   { id: "Gzones", title: "bounced load of a page, many zones over one", ...published },
 ]);
@@ -24,17 +24,15 @@ export function growth({ points }: Series): Outcome {
 }
 
 function measure(): Measured {
-  const { length, frames, maps } = runWorker<CurveOutput>("curves", null);
+  const { length, maps } = runWorker<CurveOutput>("curves", null);
   const y = "nanoseconds";
   const charts: Chart[] = [
     { name: "load-length", title: "Load + unload by length", x: "pages", y, series: length },
-    { name: "frames", title: "One frame by size of memory", x: "frames", y, series: frames },
     { name: "maps", title: "Load + unload of a page", x: "maps or zones", y, series: maps },
   ];
   const outcomes = new Map([
     ["Gscattered", growth(length[0])],
     ["Gcontiguous", growth(length[1])],
-    ["Gframes", growth(frames[0])],
     ["Gmaps", growth(maps[0])],
     ["Gzones", growth(maps[1])],
   ]);

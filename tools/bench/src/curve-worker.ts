@@ -3,7 +3,6 @@
  */
 import type { Machine } from "@physio/machine";
 import { machine, pc, pc32BitDma } from "@physio/machine";
-import { PhysMem } from "@physio/physmem";
 import type { Series } from "./chart.ts";
 import type { LoadCase, Sum } from "./scene.ts";
 import { loadLoop, scatteredRange, TAG } from "./scene.ts";
@@ -14,7 +13,6 @@ const MiB = 2 ** 20;
 
 export interface CurveOutput {
   readonly length: readonly Series[];
-  readonly frames: readonly Series[];
   readonly maps: readonly Series[];
 }
 
@@ -38,20 +36,6 @@ function lengthCurves(m: Machine, sum: Sum): Series[] {
       return [pages, bestOf((n) => loadLoop(c, sum, n), Math.ceil(40_000 / pages))] as const;
     }),
   }));
-}
-
-/** Allocating and freeing one frame of a machine of 10^3 to 10^7 frames, half of them in use. */
-function frameCurve(): Series {
-  const points = powers(10, 3, 7).map((frames) => {
-    const mem = new PhysMem({ banks: [{ base: 0, size: frames * PAGE }] });
-    const held = Array.from({ length: Math.min(frames / 2, 5000) }, () => mem.allocFrame());
-    for (let i = 0; i < held.length; i += 2) mem.freeFrame(held[i]);
-    const body = (n: number) => {
-      for (let i = 0; i < n; i++) mem.freeFrame(mem.allocFrame());
-    };
-    return [frames, bestOf(body, 20_000)] as const;
-  });
-  return { name: "alloc + free", points };
 }
 
 /** Load and unload of one page while more and more maps, or bounce zones, are alive. */
@@ -94,7 +78,6 @@ export function measureCurves(): CurveOutput {
   const m = machine(pc({}));
   lengthCurves(m, sum); // once for the compiler
   const length = lengthCurves(m, sum);
-  frameCurve();
   mapCurves(sum);
-  return { length, frames: [frameCurve()], maps: mapCurves(sum) };
+  return { length, maps: mapCurves(sum) };
 }

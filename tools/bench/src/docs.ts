@@ -31,11 +31,12 @@ Written by \`npm run bench -- --write-docs\`; do not edit.
 Absolute times are this machine's on that day. What counts are the ratios and the counts: a row
 passes when it is at or below its gate, and a row whose tool is missing is not counted as passed.
 
-How: plain Node on the built packages, one process that holds several machines (one that bounces, one
-that traces) and runs all cases before any is measured; five rounds, each ours and then the native
-peer's; a round is the best of eight short slices on both sides; the ratio is the median of the rounds'
-own ratios. The native peer is this project's own C, \`tools/bench/native/busdma.c\`, with gcc -O2.
-Garbage is the growth of the heap over 100,000 operations with no collection in between.
+How: plain Node on the built packages, one process that holds several machines and runs all cases before
+any is measured; five rounds, each ours and then the peer's; a round is the best of eight short slices on
+both sides; the ratio is the median of the rounds' own ratios. The peer of T1 is this project's own C,
+\`tools/bench/native/busdma.c\`, with gcc -O2; that of an M row is named in its title: the same thing on
+another machine, or the least that the host needs for it. Garbage is the growth of the heap over thousands
+of operations with no collection in between; what generators leave behind by themselves is taken off.
 `;
 
 function tableOf({ results }: Report): string {

@@ -1,6 +1,7 @@
 /**
  * T2: garbage per operation in the steady state.
  */
+import { GARBAGE_FLAGS } from "./garbage.ts";
 import type { GarbageOutput } from "./garbage-worker.ts";
 import type { Row } from "./row.ts";
 import { value } from "./row.ts";
@@ -16,11 +17,8 @@ const ROWS: readonly Row[] = Object.freeze([
   { id: "T2e", title: "garbage per 4 KiB bounced: load, syncs, unload", ...bytes, gate: null },
 ]);
 
-/** Room for what the operations could allocate: nothing may be collected meanwhile. */
-const FLAGS = ["--expose-gc", "--min-semi-space-size=64", "--max-semi-space-size=64"];
-
 function measure(): Measured {
-  const found = runWorker<GarbageOutput>("garbage", null, { nodeFlags: FLAGS });
+  const found = runWorker<GarbageOutput>("garbage", null, { nodeFlags: GARBAGE_FLAGS });
   const cases = ["a", "b", "b2", "c"];
   const note = cases.map((name) => `${name} ${found[name].toFixed(2)}`).join(", ");
   const worst = Math.max(...cases.map((name) => found[name]));

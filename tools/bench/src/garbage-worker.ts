@@ -1,46 +1,21 @@
 /**
- * Worker of the T2 rows: bytes that a load, a sync or an unload leaves behind.
- *
- * The new generation is large enough that nothing is collected while an operation is measured, so
- * the growth of the used heap is what was allocated. Needs --expose-gc.
+ * Worker of the T2 rows: bytes that a load, a sync or an unload leaves behind. See garbage.ts.
  */
-import { getHeapStatistics } from "node:v8";
 import type { DmaMap } from "@physio/busdma";
 import { Sync } from "@physio/busdma";
 import { machine, pc32BitDma } from "@physio/machine";
-import { median } from "./arithmetic.ts";
+import { garbageOf } from "./garbage.ts";
 import type { LoadCase, Scene, Sum } from "./scene.ts";
 import { loadLoop, makeScene, TAG, take } from "./scene.ts";
 
 const PAGE = 4096;
 const OPERATIONS = 100_000;
-const REPEATS = 5;
 const WARM_ROUNDS = 6;
 
 /** Bytes an operation, by row. */
 export type GarbageOutput = Record<string, number>;
 
 type Body = (n: number) => void;
-
-function used(): number {
-  return getHeapStatistics().used_heap_size;
-}
-
-/** Bytes that `body` allocates an operation, the median of some repeats. */
-function garbageOf(body: Body): number {
-  const { gc } = globalThis;
-  if (gc === undefined) throw new Error("garbage is measured with --expose-gc");
-  return median(
-    Array.from({ length: REPEATS }, () => {
-      gc();
-      const before = used();
-      body(OPERATIONS);
-      const grown = used() - before;
-      if (grown < 0) throw new Error("garbage was collected while it was measured");
-      return grown / OPERATIONS;
-    }),
-  );
-}
 
 function syncLoop(map: DmaMap, n: number): void {
   for (let i = 0; i < n; i++) {
@@ -89,5 +64,5 @@ export function measureGarbage(): GarbageOutput {
     for (const body of all.values()) body(OPERATIONS / 4);
   }
   const measured = [...all].filter(([name]) => name !== "others");
-  return Object.fromEntries(measured.map(([name, body]) => [name, garbageOf(body)]));
+  return Object.fromEntries(measured.map(([name, body]) => [name, garbageOf(body, OPERATIONS)]));
 }

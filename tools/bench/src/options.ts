@@ -9,7 +9,7 @@ export const USAGE = `usage: node tools/bench/src/main.ts [OPTION...]
   --json          the results as JSON instead of a table
   --gate          exit with 1 when a row fails
   --write-docs    write docs/bench.md and its curves; needs all rows
-  --self-test     plant a slow-down in a copy of the built code: the gate must see it
+  --self-test     plant regressions in copies of the built code: the gate must see them
 `;
 
 export interface Options {

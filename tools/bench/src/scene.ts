@@ -45,7 +45,7 @@ export function scatteredRange(m: Machine, pages: number): VirtAddr {
   const va = m.kmem.arena.alloc(pages * PAGE);
   for (let i = 0; i < pages; i++) {
     const frame = first + 2 * ((i * 7 + 3) % pages); // 7 and the powers of 2 have no common factor
-    m.kmem.pmap.enter(va + i * PAGE, frame, Prot.READ | Prot.WRITE);
+    m.kmem.pmap.kenter(va + i * PAGE, frame, Prot.READ | Prot.WRITE);
   }
   return va;
 }

@@ -7,9 +7,24 @@
 /** Whether an address of a module is one of built code. */
 export const isBuilt = (url: string): boolean => /\/dist\/[^/]+\.js$/.test(url);
 
+/** Those that something is measured of. */
+const PACKAGES: readonly string[] = Object.freeze([
+  "kern",
+  "trace",
+  "vmem",
+  "sched",
+  "physmem",
+  "membus",
+  "pmap",
+  "uvm",
+  "busdma",
+  "arch-x86",
+  "machine",
+]);
+
 /** @throws when `@physio/*` resolves to anything but built code here. */
 function requireDist(): void {
-  for (const name of ["kern", "pmap", "busdma", "arch-x86", "machine"]) {
+  for (const name of PACKAGES) {
     const url = import.meta.resolve(`@physio/${name}`);
     if (!isBuilt(url)) throw new Error(`@physio/${name} is ${url}: benches measure dist`);
   }
@@ -26,6 +41,11 @@ export async function workerMain(name: string, input: string): Promise<void> {
 const WORKERS: Readonly<Record<string, (input: never) => Promise<unknown>>> = Object.freeze({
   load: async (input: never) => (await import("./load-worker.ts")).measureLoads(input),
   garbage: async () => (await import("./garbage-worker.ts")).measureGarbage(),
+  frames: async () => (await import("./frame-worker.ts")).measureFrames(),
+  paths: async () => (await import("./path-worker.ts")).measurePaths(),
+  pages: async () => (await import("./page-worker.ts")).measurePages(),
+  "core-garbage": async (input: never) =>
+    (await import("./core-garbage-worker.ts")).measureCoreGarbage(input),
   curves: async () => (await import("./curve-worker.ts")).measureCurves(),
   memory: async (input: never) => (await import("./memory-worker.ts")).measureMemory(input),
   demo: async (input: never) => (await import("./demo-worker.ts")).measureDemo(input),

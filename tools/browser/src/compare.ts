@@ -52,6 +52,7 @@ export function complaints(hosts: readonly HostResults[], index: number): string
 
 /** A plan in a few words. */
 export function planName(plan: Plan): string {
+  if (plan.images.length === 0) return plan.profile;
   const bounce = plan.bouncePages > 0 ? `, ${plan.bouncePages} bounce pages` : "";
   return `${plan.images.join("+")} on ${plan.profile}${bounce}`;
 }

@@ -3,7 +3,7 @@
  *
  *   node --conditions=@physio/source tools/browser/src/determinism.ts [--seeds N]
  *
- * The demo under N seeds (50), and for each seed a run of another kind: in this Node from the
+ * The demo under N seeds (50), a run of memory alone, and for each seed a run of another kind: in this Node from the
  * sources, in Node 20 from the built packages and in Chromium. For one seed all must have the same
  * trace hash, files and virtual time, and all data must be right. Node 20 takes the seeds
  * backwards, so that a run which depends on the ones before it shows. Exit codes as main.ts; 3:
@@ -17,6 +17,7 @@ import { complaints, planName, Tally } from "./compare.ts";
 import { runInNode } from "./in-node.ts";
 import { Node20Runner } from "./node20.ts";
 import type { Plan, RunResult } from "./run-one.ts";
+import { MEMORY } from "./run-one.ts";
 
 const DEMO = ["lic-1k", "hdr-4k", "man-2k-rev0"];
 const DEFAULT_SEEDS = "50";
@@ -39,6 +40,7 @@ function plansFor(count: number): Plan[] {
     { images: DEMO, profile: bounced, bouncePages: 0, seeds },
     { images: ["man-2k-rev0"], profile: "pc", bouncePages: 0, seeds: odd },
     { images: ["man-2k-rev0"], profile: bounced, bouncePages: 2, seeds: even },
+    { images: [], profile: MEMORY, bouncePages: 0, seeds },
     { images: ["lic-1k"], profile: "pc", bouncePages: 0, seeds: few },
     { images: ["lic-1k"], profile: bounced, bouncePages: 4, seeds: few },
     { images: DEMO, profile: bounced, bouncePages: 2, seeds: few },

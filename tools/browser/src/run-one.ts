@@ -11,6 +11,7 @@ import { ioStatistics, machine, profileNamed } from "@physio/machine";
 import type { Failure, Hasher } from "@physio/machine/verify";
 import { parseManifest, verifyImage } from "@physio/machine/verify";
 import { Ktr } from "@physio/trace";
+import { memoryRun } from "./memory-run.ts";
 
 /** An unpacked image and the parsed JSON that says what it should hold. */
 export interface Subject {
@@ -40,10 +41,14 @@ export interface RunResult {
   readonly deferrals: number;
 }
 
+/** The profile of a run without a disk: see memory-run.ts. */
+export const MEMORY = "memory";
+
 /** The same run under several seeds. Plain data. */
 export interface Plan {
-  /** Names of images; one machine reads all of them. */
+  /** Names of images; one machine reads all of them. None for MEMORY. */
   readonly images: readonly string[];
+  /** Of a machine, or MEMORY. */
   readonly profile: string;
   readonly bouncePages: number;
   readonly seeds: readonly number[];
@@ -96,6 +101,13 @@ export function verifyBytes(image: Uint8Array, manifest: unknown, options: RunOp
   return verifyTogether([{ image, manifest }], options);
 }
 
+/** A run of memory alone in the words of the others: its steps count as files. */
+function memoryResult(seed: number): RunResult {
+  const { ok, steps, wrong, traceHash, virtualTime } = memoryRun(seed);
+  const failures = ok ? [] : [{ path: "memory", reason: `${wrong} wrong bytes, ${steps} steps` }];
+  return { ok, files: steps, failures, traceHash, virtualTime, deferrals: 0 };
+}
+
 /** Run a plan; between two seeds the host gets its turn. @returns one result a seed, in the order of the seeds. */
 export async function runPlan(
   plan: Plan,
@@ -105,7 +117,8 @@ export async function runPlan(
   const { profile, bouncePages, seeds } = plan;
   const results: RunResult[] = [];
   for (const seed of seeds) {
-    results.push(verifyTogether(subjects, { profile, seed, bouncePages, newHasher }));
+    if (profile === MEMORY) results.push(memoryResult(seed));
+    else results.push(verifyTogether(subjects, { profile, seed, bouncePages, newHasher }));
     await new Promise<void>((resolve) => hostTimer.setTimeout(resolve, 0));
   }
   return results;

@@ -9,7 +9,7 @@
  */
 import type { Bytes, PhysAddr } from "@physio/kern";
 import { Errno, ErrnoError, GiB, isWhole, KiB, MiB, PAGE_SIZE, pageOffset } from "@physio/kern";
-import type { BankConfig } from "@physio/physmem";
+import type { SparseBank } from "@physio/physmem";
 
 export const LOW_RAM_END: PhysAddr = 3 * GiB;
 /** The window of physical addresses for devices' registers. */
@@ -17,7 +17,7 @@ export const MMIO_BASE: PhysAddr = 3 * GiB;
 export const MMIO_SIZE: Bytes = GiB;
 
 /** RAM banks of a PC with `ram` bytes. @throws {ErrnoError} EINVAL: not whole pages, or under 2 MiB. */
-export function pcBanks(ram: Bytes): BankConfig[] {
+export function pcBanks(ram: Bytes): SparseBank[] {
   if (!isWhole(ram) || pageOffset(ram) !== 0 || ram < 2 * MiB) {
     throw new ErrnoError(Errno.EINVAL, `pc: ${ram} bytes of RAM`);
   }

@@ -9,7 +9,8 @@ import { BouncePool } from "@physio/busdma-bounce";
 import type { BusAddr, PhysAddr } from "@physio/kern";
 import { Errno, PAGE_SIZE, pageOffset } from "@physio/kern";
 import { PhysMem } from "@physio/physmem";
-import { Kmem, Pmap, Prot } from "@physio/pmap";
+import type { Pmap } from "@physio/pmap";
+import { Kmem, Prot } from "@physio/pmap";
 import { Scheduler } from "@physio/sched";
 import { SysctlTree, Trace } from "@physio/trace";
 import type { MachineSpec, Space } from "./vectors.ts";
@@ -54,7 +55,7 @@ export class ScenarioMachine {
       },
     });
     const kmem = new Kmem(this.mem);
-    this.#spaces = { kernel: kmem.pmap, user: new Pmap(this.mem, "user") };
+    this.#spaces = { kernel: kmem.pmap, user: kmem.pmaps.create("user") };
     for (const [va, pa, pages] of spec.kernelMap) this.#enter("kernel", va, pa, pages);
     for (const [va, pa, pages] of spec.userMap) this.#enter("user", va, pa, pages);
     this.context = {
@@ -67,6 +68,8 @@ export class ScenarioMachine {
 
   #enter(space: "kernel" | "user", va: number, pa: number, pages: number): void {
     for (let at = 0; at < pages * PAGE_SIZE; at += PAGE_SIZE) {
+      // The scenario says where the page is: it is taken from the allocator unless it was before.
+      this.mem.allocContig(1, { low: pa + at, high: pa + at + PAGE_SIZE - 1 });
       this.#spaces[space].enter(va + at, this.mem.frameOf(pa + at), Prot.READ | Prot.WRITE);
     }
   }

@@ -7,7 +7,8 @@ import { createTag, FIXED, SegList } from "@physio/busdma";
 import { addRange, defineBackend, loadDirect } from "@physio/busdma/impl";
 import { Errno, KiB, MiB, PAGE_SIZE, Panic, pageOffset } from "@physio/kern";
 import { PhysMem } from "@physio/physmem";
-import { Pmap, Prot } from "@physio/pmap";
+import type { Pmap } from "@physio/pmap";
+import { Kmem, Prot } from "@physio/pmap";
 import { Trace } from "@physio/trace";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -40,8 +41,12 @@ function mapped(pages: readonly number[]): Pmap {
       { base: 2 ** 32, size: 8 * MiB },
     ],
   });
+  for (const bank of mem.banks) {
+    const pages = (bank.end - bank.base) / PAGE_SIZE;
+    mem.allocContig(pages, { low: bank.base, high: bank.end - 1 });
+  }
   const first = [mem.frameOf(MiB), mem.frameOf(2 ** 32)];
-  const pmap = new Pmap(mem, "test");
+  const pmap = new Kmem(mem).pmaps.create("test");
   pages.forEach((n, i) => {
     pmap.enter(BASE + i * PAGE_SIZE, first[n % 2] + Math.floor(n / 2), Prot.READ | Prot.WRITE);
   });

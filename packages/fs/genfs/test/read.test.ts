@@ -262,6 +262,7 @@ describe("read-ahead", () => {
     m.mount.vrele(m.vp);
     m.sched.runSync(m.mount.unmount());
     expect([m.waiting.length, m.pages.resident, m.bufs.outstanding]).toEqual([0, 0, 0]);
+    m.kmem.reclaim();
     expect(m.mem.freeFrames).toBe(m.mem.totalFrames);
   });
 });

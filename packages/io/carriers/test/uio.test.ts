@@ -6,7 +6,7 @@ import type { Iovec } from "@physio/carriers";
 import { Uio, UioRw, uiomove } from "@physio/carriers";
 import { Errno, PAGE_SIZE, Panic } from "@physio/kern";
 import { PhysMem } from "@physio/physmem";
-import { copyinAll, copyoutAll, Pmap, PmapSpace, Prot } from "@physio/pmap";
+import { copyinAll, copyoutAll, Kmem, PmapSpace, Prot } from "@physio/pmap";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 
@@ -16,7 +16,8 @@ const PAGES = 4;
 /** A user space with pages at BASE; page `hole`, if any, is missing; page `readOnly` cannot be written. */
 function userSpace({ hole = -1, readOnly = -1 } = {}): PmapSpace {
   const mem = new PhysMem({ banks: [{ base: PAGE_SIZE, size: 64 * PAGE_SIZE }] });
-  const space = new PmapSpace(new Pmap(mem, "user"), false);
+  const { pmaps, cpu } = new Kmem(mem);
+  const space = new PmapSpace(pmaps.create("user"), false, cpu);
   for (let page = 0; page < PAGES; page++) {
     if (page === hole) continue;
     const prot = page === readOnly ? Prot.READ : Prot.READ | Prot.WRITE;

@@ -3,8 +3,10 @@
  *
  * A thread runs until it sleeps and may not sleep with a mutex held, so nobody ever has to wait for
  * one; what a mutex does here is to prove that. `enter` panics if it is held, `exit` if it is not
- * held by the caller, and the scheduler panics when a holder yields. `sleep(…, mutex)` is the one
- * way to let go of it. Follows mutex(9) (MTX_DEF).
+ * held by the caller, and a holder that sleeps, yields or ends panics. `sleep(…, mutex)` is the one
+ * way to let go of it. Follows mutex(9) (MTX_DEF; MTX_SPIN cannot be given to a sleep).
+ *
+ * Invariant: the mutexes that a thread holds are a chain from `thread.mutexes` along `nextHeld`.
  */
 import { panic } from "@physio/kern";
 import type { Scheduler } from "./scheduler.ts";
@@ -13,31 +15,50 @@ import type { Thread } from "./thread.ts";
 /** Stands for everything outside of threads: hardware events and the code that calls `pump`. */
 const OUTSIDE = Object.freeze({ name: "outside of threads" });
 
+export interface MutexOptions {
+  /** For interrupt filters: it cannot be given to `sleep`. @bsd #P[no interrupts are masked] MTX_SPIN */
+  readonly spin?: boolean;
+}
+
 export class Mutex {
   readonly name: string;
+  readonly spin: boolean;
+  /** The mutex that the owner entered before this one, of those it holds. */
+  nextHeld: Mutex | null;
   readonly #sched: Scheduler;
   #owner: Thread | typeof OUTSIDE | null;
 
-  constructor(sched: Scheduler, name: string) {
+  /** @bsd #Y mtx_init */
+  constructor(sched: Scheduler, name: string, options: MutexOptions = {}) {
     this.name = name;
+    this.spin = options.spin ?? false;
+    this.nextHeld = null;
     this.#sched = sched;
     this.#owner = null;
   }
 
-  /** => the caller does not hold it. @bsd #Y mtx_lock */
+  /** => nobody holds it; above all not the caller. @bsd #Y mtx_lock, mtx_lock_spin */
   enter(): void {
-    const thread = this.#sched.current;
     if (this.#owner !== null) panic(`mutex "${this.name}" is held by ${this.#owner.name}`);
-    this.#owner = thread ?? OUTSIDE;
-    if (thread !== null) thread.mutexesHeld++;
+    this.#take();
   }
 
-  /** => the caller holds it. @bsd #Y mtx_unlock */
+  /** Take it if nobody holds it, the caller included. @bsd #Y mtx_trylock */
+  tryEnter(): boolean {
+    if (this.#owner !== null) return false;
+    this.#take();
+    return true;
+  }
+
+  /** => the caller holds it. @bsd #Y mtx_unlock, mtx_unlock_spin */
   exit(): void {
-    this.assertOwned();
     const thread = this.#sched.current;
+    if (this.#owner !== (thread ?? OUTSIDE)) this.assertOwned();
     this.#owner = null;
-    if (thread !== null) thread.mutexesHeld--;
+    if (thread === null) return;
+    if (thread.mutexes === this) thread.mutexes = this.nextHeld;
+    else unlink(thread, this);
+    this.nextHeld = null;
   }
 
   /** Whether the running thread (or, outside of threads, its caller) holds it. @bsd #Y mtx_owned */
@@ -54,4 +75,30 @@ export class Mutex {
   assertNotOwned(): void {
     if (this.owned) panic(`mutex "${this.name}" is held by the caller`);
   }
+
+  #take(): void {
+    const thread = this.#sched.current;
+    if (thread === null) {
+      this.#owner = OUTSIDE;
+      return;
+    }
+    this.#owner = thread;
+    this.nextHeld = thread.mutexes;
+    thread.mutexes = this;
+  }
+}
+
+/** Take `mutex` out of the middle of the chain. */
+function unlink(thread: Thread, mutex: Mutex): void {
+  let at = thread.mutexes;
+  while (at !== null && at.nextHeld !== mutex) at = at.nextHeld;
+  if (at === null) panic(`mutex "${mutex.name}" is not among those of thread "${thread.name}"`);
+  at.nextHeld = mutex.nextHeld;
+}
+
+/** The names of the mutexes that `thread` holds, the newest first, for a panic. */
+export function heldNames(thread: Thread): string {
+  const names: string[] = [];
+  for (let at = thread.mutexes; at !== null; at = at.nextHeld) names.push(`"${at.name}"`);
+  return names.join(", ");
 }

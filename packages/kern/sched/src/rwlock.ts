@@ -3,9 +3,13 @@
  *
  * A reader that finds a writer waiting waits too, so writers do not starve. Follows NetBSD's
  * rwlock(9), whose rw_tryenter/rw_enter pair genfs uses. `tryEnter` is the plain function that
- * callers try first; only a real wait pays for the generator.
+ * callers try first; only a real wait pays for the generator. Entering may sleep, so it panics
+ * with a mutex held, also when the lock is free.
+ *
+ * Invariant: there are no readers while there is a writer. Outside of threads counts as one holder.
  */
 import { panic } from "@physio/kern";
+import { heldNames } from "./mutex.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { DescribesWait, Sleeps, Thread } from "./thread.ts";
 
@@ -16,15 +20,17 @@ export type RwMode = typeof RW_READER | typeof RW_WRITER;
 export class RwLock implements DescribesWait {
   readonly name: string;
   readonly #sched: Scheduler;
-  #readers: number;
+  /** Who reads, a thread once for each time it entered; null is outside of threads. */
+  readonly #readers: (Thread | null)[];
   #writing: boolean;
   #writer: Thread | null;
   #writersWaiting: number;
 
+  /** @bsd #Y rw_init */
   constructor(sched: Scheduler, name: string) {
     this.name = name;
     this.#sched = sched;
-    this.#readers = 0;
+    this.#readers = [];
     this.#writing = false;
     this.#writer = null;
     this.#writersWaiting = 0;
@@ -35,63 +41,113 @@ export class RwLock implements DescribesWait {
     if (this.#writing) return false;
     if (mode === RW_READER) {
       if (this.#writersWaiting > 0) return false;
-      this.#readers++;
+      this.#readers.push(this.#sched.current);
       return true;
     }
-    if (this.#readers > 0) return false;
-    this.#writing = true;
-    this.#writer = this.#sched.current;
+    if (this.#readers.length > 0) return false;
+    this.#beginWriting();
     return true;
   }
 
-  /** Take the lock, asleep until it is free. @bsd #Y rw_enter */
+  /** Take the lock, asleep until it is free. => the caller holds no mutex. @bsd #Y rw_enter */
   *enter(mode: RwMode): Sleeps<void> {
+    const thread = this.#sched.current;
+    if (thread !== null && thread.mutexes !== null) {
+      panic(`rwlock "${this.name}" entered with a mutex held: ${heldNames(thread)}`);
+    }
     if (this.tryEnter(mode)) return;
-    if (this.#writing && this.#writer === this.#sched.current) {
+    if (this.#writing && this.#writer === thread) {
       panic(`rwlock "${this.name}": its writer enters again`);
     }
     if (mode === RW_READER) {
-      do yield* this.#sched.sleep(this, this.name);
+      do yield this.#sched.block(this, this.name);
       while (!this.tryEnter(mode));
       return;
     }
     this.#writersWaiting++;
-    do yield* this.#sched.sleep(this, this.name);
+    do yield this.#sched.block(this, this.name);
     while (!this.tryEnter(mode));
     this.#writersWaiting--;
   }
 
   /** Give the lock back. => the caller holds it. @bsd #Y rw_exit */
   exit(): void {
-    if (this.#writing) {
-      if (this.#writer !== this.#sched.current)
-        panic(`rwlock "${this.name}": exit by another thread`);
-      this.#writing = false;
-      this.#writer = null;
-    } else {
-      if (this.#readers === 0) panic(`rwlock "${this.name}" is not held`);
-      this.#readers--;
-    }
-    if (this.#readers === 0) this.#sched.wakeup(this);
+    if (this.#writing) this.#endWriting("exit");
+    else this.#removeReader("exit");
+    if (this.#readers.length === 0) this.#sched.wakeup(this);
   }
 
-  /** From writer to reader without a gap. @bsd #Y rw_downgrade */
+  /** From writer to reader without a gap. => the caller writes. @bsd #Y rw_downgrade */
   downgrade(): void {
     if (!this.#writing) panic(`rwlock "${this.name}": downgrade without the write lock`);
-    if (this.#writer !== this.#sched.current)
-      panic(`rwlock "${this.name}": downgrade by another thread`);
-    this.#writing = false;
-    this.#writer = null;
-    this.#readers = 1;
+    this.#endWriting("downgrade");
+    this.#readers.push(this.#sched.current);
     this.#sched.wakeup(this);
   }
 
+  /**
+   * From reader to writer without a gap, if the caller is the only reader; it goes before writers
+   * that wait. => the caller reads.
+   * @returns false: it reads as before.   @bsd #Y rw_tryupgrade
+   */
+  tryUpgrade(): boolean {
+    if (this.#writing || !this.#readers.includes(this.#sched.current)) {
+      panic(`rwlock "${this.name}": upgrade without the read lock`);
+    }
+    if (this.#readers.length > 1) return false;
+    this.#readers.pop();
+    this.#beginWriting();
+    return true;
+  }
+
+  /** Whether anybody holds it. @bsd #Y rw_lock_held */
   get held(): boolean {
-    return this.#writing || this.#readers > 0;
+    return this.#writing || this.#readers.length > 0;
+  }
+
+  /** Whether the caller holds it, in either mode. */
+  get owned(): boolean {
+    const caller = this.#sched.current;
+    return this.#writing ? this.#writer === caller : this.#readers.includes(caller);
+  }
+
+  /** Panics unless the caller writes, or for RW_READER reads or writes. @bsd #Y rw_read_held, rw_write_held */
+  assertHeld(mode: RwMode): void {
+    if (this.owned && (mode === RW_READER || this.#writing)) return;
+    const how = mode === RW_READER ? "reading" : "writing";
+    panic(`rwlock "${this.name}" is not held by the caller for ${how}: ${this.describeWait()}`);
   }
 
   describeWait(): string {
-    if (!this.#writing) return `rwlock held by ${this.#readers} readers`;
+    if (!this.#writing) return `rwlock held by ${this.#readers.length} readers`;
     return `rwlock held for writing by ${this.#writer === null ? "nobody in a thread" : `"${this.#writer.name}"`}`;
+  }
+
+  /** The writer, or each thread that reads. */
+  waitOwners(): Iterable<Thread> {
+    const holders = this.#writing ? [this.#writer] : this.#readers;
+    return new Set(holders.filter((thread) => thread !== null));
+  }
+
+  #beginWriting(): void {
+    this.#writing = true;
+    this.#writer = this.#sched.current;
+  }
+
+  #endWriting(what: string): void {
+    if (this.#writer !== this.#sched.current) {
+      panic(`rwlock "${this.name}": ${what} by another thread`);
+    }
+    this.#writing = false;
+    this.#writer = null;
+  }
+
+  #removeReader(what: string): void {
+    const readers = this.#readers;
+    if (readers.length === 0) panic(`rwlock "${this.name}" is not held`);
+    const at = readers.lastIndexOf(this.#sched.current);
+    if (at < 0) panic(`rwlock "${this.name}": ${what} by another thread, which does not read`);
+    readers[at] = readers[readers.length - 1];
+    readers.pop();
   }
 }

@@ -1,80 +1,108 @@
 /**
- * The scheduler: threads, the virtual clock, sleep and wakeup.
+ * The scheduler: threads, sleep and wakeup, on a virtual clock.
  *
  * One thread runs at a time, until it sleeps: nothing is preempted. Time stands still while threads
  * run; when none is runnable the clock jumps to the next event. Two kinds of events share the
- * clock: the hardware's (a device finishes) and the kernel's (timeouts, callouts). DELAY runs only
- * the first kind, as on a real machine.
+ * clock: the hardware's (a device finishes) and the timeouts of threads. DELAY runs only the first
+ * kind, as on a real machine.
  *
- * With a source of random numbers the scheduler picks among the runnable threads of the best
- * priority, so every interleaving that it can produce is named by a seed; without one it is first
- * come, first served.
+ * With a source of choices the scheduler lets it pick among the runnable threads of the best run
+ * queue and among events due together, so a seed or a recorded schedule names an interleaving;
+ * without one it is first come, first served.
  *
- * Follows sleepqueue(9), DELAY(9) and callout(9). Invariant: a thread is RUNNING if and only if it
- * is `current`; no thread yields while it holds a mutex.
+ * Follows sleepqueue(9), sleep(9), DELAY(9) and kern_switch.c. Invariant: a thread is RUNNING if and
+ * only if it is `current`; no thread yields while it holds a mutex.
  */
 import type { Errno, Nanoseconds } from "@physio/kern";
-import { Errno as E, panic, Tailq } from "@physio/kern";
+import { Errno as E, panic } from "@physio/kern";
 import type { Trace } from "@physio/trace";
 import { Ktr, traceEvent } from "@physio/trace";
-import { Event, EventQueue } from "./events.ts";
+import { checkScheduler } from "./check.ts";
+import type { Choices, RandomSource } from "./choices.ts";
+import { ChoiceKind, seededChoices } from "./choices.ts";
+import { Clock, choose } from "./clock.ts";
+import type { Credentials } from "./cred.ts";
+import { Event } from "./events.ts";
 import type { Mutex } from "./mutex.ts";
-import { deadlockReport } from "./report.ts";
+import { OutsideCall } from "./outside.ts";
+import { checkPriority, Priority } from "./priority.ts";
+import { letGo, refuseEnd, refuseSleep, refuseToken, refuseYield } from "./refuse.ts";
+import { deadlockReport, waitReport } from "./report.ts";
+import { queueOf, RunQueues } from "./runq.ts";
 import type { Sleep, Sleeps, WaitChannel } from "./thread.ts";
-import { Priority, Thread, ThreadState } from "./thread.ts";
-
-/** Where choices come from: whole numbers, evenly from 0 to 2^32 − 1. */
-export interface RandomSource {
-  next(): number;
-}
+import { Thread, ThreadState } from "./thread.ts";
+import { WaitQueues } from "./waits.ts";
 
 export interface SchedulerOptions {
   readonly trace?: Trace;
-  /** Absent: runnable threads run in the order in which they became runnable. */
+  /** Chooses by chance; ignored with `choices`. */
   readonly random?: RandomSource;
+  /** Absent, as well as `random`: first come, first served. */
+  readonly choices?: Choices;
 }
 
 const SLEEP: Sleep = Object.freeze({ sleep: true });
 const SWITCH = traceEvent(Ktr.SCHED, "switch", "thread");
 const WAKEUP = traceEvent(Ktr.SCHED, "wakeup", "thread", "result");
-const CLASSES = [Priority.ITHD, Priority.KERN];
+const ISSUE = traceEvent(Ktr.SCHED, "outside", "call", "due");
+const ARRIVAL = traceEvent(Ktr.SCHED, "arrival", "call", "failed");
+
+// Copies: V8 folds a constant that is private to its module (docs/decisions/0008-hot-constants.md).
+const KTR_SCHED = Ktr.SCHED;
+const OK = E.OK;
+const { RUNNABLE, RUNNING, ASLEEP, DEAD } = ThreadState;
 
 export class Scheduler {
-  /** Virtual time since boot. */
-  now: Nanoseconds;
   /** The thread that runs, or null: hardware events and the caller of `pump`. */
   current: Thread | null;
   /** Threads switched to since boot. */
   switches: number;
+  /** Credentials of threads that no thread makes. */
+  kernelCred: Credentials | null;
+  /** Called when the host has answered the call that the clock is stalled on: `pump` or `advance` will go on. */
+  onUnstalled: (() => void) | null;
   readonly random: RandomSource | null;
+  readonly #choices: Choices | null;
   readonly #trace: Trace | null;
-  readonly #runnable: readonly Tailq<Thread>[];
-  readonly #sleepers: Map<WaitChannel, Tailq<Thread>>;
-  readonly #spareQueues: Tailq<Thread>[];
-  readonly #hardware: EventQueue;
-  readonly #callouts: EventQueue;
+  readonly #clock: Clock;
+  readonly #runnable: RunQueues;
+  readonly #waits: WaitQueues;
   readonly #threads: Set<Thread>;
+  readonly #onTimeout: (thread: Thread) => void;
+  readonly #onSettled: (call: OutsideCall<unknown>) => void;
+  readonly #onArrival: (call: OutsideCall<unknown>) => void;
   #nextThreadId: number;
-  #eventOrder: number;
+  #nextCallId: number;
 
   constructor(options: SchedulerOptions = {}) {
-    this.now = 0;
+    const { random = null, trace = null } = options;
     this.current = null;
     this.switches = 0;
-    this.random = options.random ?? null;
-    this.#trace = options.trace ?? null;
-    this.#runnable = CLASSES.map(() => new Tailq<Thread>());
-    this.#sleepers = new Map();
-    this.#spareQueues = [];
-    this.#hardware = new EventQueue();
-    this.#callouts = new EventQueue();
+    this.kernelCred = null;
+    this.onUnstalled = null;
+    this.random = random;
+    this.#choices = options.choices ?? (random === null ? null : seededChoices(random));
+    this.#trace = trace;
+    this.#clock = new Clock(this.#choices);
+    this.#runnable = new RunQueues();
+    this.#waits = new WaitQueues();
     this.#threads = new Set();
+    this.#onTimeout = (thread) => this.#awaken(thread, E.ETIMEDOUT);
+    this.#onSettled = (call) => {
+      if (this.#clock.settled(call)) this.onUnstalled?.();
+    };
+    this.#onArrival = (call) => this.#trace?.record(ARRIVAL, call.id, call.failed ? 1 : 0);
     this.#nextThreadId = 1;
-    this.#eventOrder = 0;
-    if (this.#trace !== null) {
-      this.#trace.now = () => this.now;
-      this.#trace.thread = () => this.current?.id ?? 0;
+    this.#nextCallId = 1;
+    if (trace !== null) {
+      trace.now = () => this.#clock.now;
+      trace.thread = () => this.current?.id ?? 0;
     }
+  }
+
+  /** Virtual time since boot. */
+  get now(): Nanoseconds {
+    return this.#clock.now;
   }
 
   /** Live threads, in the order of their creation. */
@@ -82,78 +110,128 @@ export class Scheduler {
     return [...this.#threads];
   }
 
-  /** Make a runnable thread. An exception that leaves `body` leaves `pump` too, unless it is joined. @bsd #Y kthread_add */
+  /**
+   * Make a runnable thread with the credentials of the one that makes it. An exception that leaves
+   * `body` leaves `pump` too, unless the thread is joined.
+   * => `priority` is a whole number from 0 to 255.   @bsd #Y kthread_add
+   */
   spawn(name: string, body: Sleeps<unknown>, priority: number = Priority.KERN): Thread {
-    const thread = new Thread(this.#nextThreadId++, name, priority, body, (t) =>
-      this.#awaken(t, E.ETIMEDOUT),
-    );
+    checkPriority(priority, name);
+    const cred = this.current?.cred ?? this.kernelCred;
+    const thread = new Thread(this.#nextThreadId++, name, cred, priority, body, this.#onTimeout);
     this.#threads.add(thread);
     this.#trace?.threadNames.set(thread.id, name);
-    this.#runnable[priority].insertTail(thread);
+    this.#runnable.insertTail(thread);
     return thread;
   }
 
+  /** Run `thread` with another priority from now on. @bsd #Y sched_prio, sched_user_prio */
+  setPriority(thread: Thread, priority: number): void {
+    checkPriority(priority, thread.name);
+    const moves = thread.state === RUNNABLE && queueOf(priority) !== queueOf(thread.priority);
+    if (moves) this.#runnable.remove(thread);
+    thread.priority = priority;
+    thread.basePriority = priority;
+    if (moves) this.#runnable.insertTail(thread);
+  }
+
   /**
-   * Sleep until `wakeup(channel)` or until `timeout` ns have passed (0: no limit).
-   * => `mutex`, if given, is held; it is released while asleep and held again on return.
-   * @returns OK; ETIMEDOUT.   @bsd #Y sleep(9) msleep, tsleep
+   * Put the running thread to sleep until `wakeup(channel)` or until `timeout` ns have passed (0: no
+   * limit). The caller yields what this returns, at once: `yield sched.block(…)`. `wakeResult` then
+   * says how the sleep ended: OK; ETIMEDOUT. Nothing is allocated.
+   * => `mutex`, if given, is held; it is released while asleep and held again afterwards. No other
+   * mutex is. `priority` is what the thread has from its wakeup on, 1–255; 0: as before.
+   * @bsd #P[no PCATCH, no PDROP] sleep(9) msleep, tsleep
    */
+  block(
+    channel: WaitChannel,
+    message: string,
+    mutex: Mutex | null = null,
+    timeout: Nanoseconds = 0,
+    priority = 0,
+  ): Sleep {
+    const thread = this.#fallAsleep(message, mutex, timeout, priority);
+    const queue = this.#waits.of(channel);
+    thread.channel = channel;
+    thread.sleepQueue = queue;
+    queue.insertTail(thread);
+    return SLEEP;
+  }
+
+  /** `block` for a time only: no channel, no wakeup. => `time` > 0, ns. @bsd #Y pause(9) */
+  blockFor(message: string, time: Nanoseconds): Sleep {
+    if (!(time > 0)) panic(`pause of ${time} ns`);
+    this.#fallAsleep(message, null, time, 0);
+    return SLEEP;
+  }
+
+  /** `preempt` as a token to yield. */
+  giveWay(): Sleep {
+    const thread = this.current;
+    if (thread === null) panic("preempt outside of a thread");
+    if (thread.state !== RUNNING || thread.mutexes !== null) refuseYield(thread, "preempt");
+    thread.state = RUNNABLE;
+    thread.priority = thread.basePriority;
+    this.#runnable.insertTail(thread);
+    return SLEEP;
+  }
+
+  /** How the last sleep of the running thread ended: OK; ETIMEDOUT. */
+  get wakeResult(): Errno {
+    const thread = this.current;
+    if (thread === null) panic("wakeResult outside of a thread");
+    return thread.wakeResult;
+  }
+
+  /** `block` as a generator: `yield* sched.sleep(…)`. @returns OK; ETIMEDOUT. @bsd #P[no PCATCH, no PDROP] sleep(9) msleep, tsleep */
   *sleep(
     channel: WaitChannel,
     message: string,
     mutex: Mutex | null = null,
     timeout: Nanoseconds = 0,
+    priority = 0,
   ): Sleeps<Errno> {
-    const thread = this.current;
-    if (thread === null) panic(`sleep on "${message}" outside of a thread`);
-    if (!(timeout >= 0)) panic(`sleep on "${message}" for ${timeout} ns`);
-    if (mutex !== null) mutex.exit();
-    thread.state = ThreadState.ASLEEP;
-    thread.channel = channel;
-    thread.waitMessage = message;
-    this.#queueOf(channel).insertTail(thread);
-    if (timeout > 0) this.#callouts.insert(thread.timeout, this.now + timeout, this.#eventOrder++);
-    yield SLEEP;
-    if (mutex !== null) mutex.enter();
-    return thread.wakeResult;
+    yield this.block(channel, message, mutex, timeout, priority);
+    return this.wakeResult;
   }
 
   /** Let `time` ns pass. @bsd #Y pause(9) */
   *pause(message: string, time: Nanoseconds): Sleeps<void> {
-    if (!(time > 0)) panic(`pause of ${time} ns`);
-    yield* this.sleep({}, message, null, time);
+    yield this.blockFor(message, time);
   }
 
-  /** Stay runnable but let others run first. @bsd #Y preempt, kern_yield */
+  /** Stay runnable, with the base priority, but let others of equal or better priority run first. @bsd #Y kern_yield PRI_USER */
   *preempt(): Sleeps<void> {
-    const thread = this.current;
-    if (thread === null) panic("preempt outside of a thread");
-    thread.state = ThreadState.RUNNABLE;
-    this.#runnable[thread.priority].insertTail(thread);
-    yield SLEEP;
+    yield this.giveWay();
   }
 
-  /** Whether another thread waits for the processor. */
+  /** Whether another thread of equal or better priority (outside of threads: any) waits for the processor. @bsd #Y maybe_yield */
   shouldYield(): boolean {
-    return this.#runnable.some((queue) => queue.length > 0);
+    const own = this.current === null ? 63 : queueOf(this.current.priority);
+    return this.#runnable.bestIndex() <= own;
   }
 
   /** Make every thread that sleeps on `channel` runnable. @bsd #Y wakeup(9) */
   wakeup(channel: WaitChannel): void {
-    for (let q = this.#sleepers.get(channel); q !== undefined; q = this.#sleepers.get(channel)) {
-      this.#awaken(q.first!, E.OK);
-    }
+    const queue = this.#waits.find(channel);
+    if (queue === null) return;
+    for (let thread = queue.first; thread !== null; thread = queue.first) this.#awaken(thread, OK);
   }
 
-  /** Make the longest sleeper on `channel` runnable. @bsd #Y wakeup_one(9) */
+  /** Make the sleeper on `channel` with the best priority runnable; of equals the longest. @bsd #Y wakeup_one(9), sleepq_signal */
   wakeupOne(channel: WaitChannel): void {
-    const queue = this.#sleepers.get(channel);
-    if (queue !== undefined) this.#awaken(queue.first!, E.OK);
+    const queue = this.#waits.find(channel);
+    if (queue === null) return;
+    let best = queue.first;
+    if (best === null) return;
+    for (let at = best.next; at !== null; at = at.next) if (at.priority < best.priority) best = at;
+    this.#awaken(best, OK);
   }
 
-  /** Whether any thread sleeps on `channel`. */
+  /** Whether any thread sleeps on `channel`. @bsd #Y sleepq_sleepcnt */
   hasSleepers(channel: WaitChannel): boolean {
-    return this.#sleepers.has(channel);
+    const queue = this.#waits.find(channel);
+    return queue !== null && queue.length > 0;
   }
 
   /** An event of a device, for `after`. => `action` runs outside of any thread and cannot sleep. */
@@ -163,48 +241,51 @@ export class Scheduler {
 
   /** Let a device's event happen `delay` ns from now. => the event is not pending. */
   after(event: Event, delay: Nanoseconds): void {
-    if (!(delay >= 0)) panic(`event after ${delay} ns`);
-    this.#hardware.insert(event, this.now + delay, this.#eventOrder++);
+    this.#clock.after(event, delay);
   }
 
   /** Call `event` off; no effect when it is not pending. */
   cancel(event: Event): void {
-    this.#hardware.remove(event);
+    this.#clock.cancel(event);
   }
 
-  /** Busy-wait: time passes, hardware events run, threads and callouts do not. @bsd #Y DELAY(9) */
+  /** Busy-wait: time passes, hardware events run, threads and timeouts do not. @bsd #Y DELAY(9) */
   delay(time: Nanoseconds): void {
-    if (!(time >= 0)) panic(`DELAY of ${time} ns`);
-    const end = this.now + time;
     const running = this.current;
     this.current = null;
-    for (let e = this.#hardware.first(); e !== null && e.time <= end; e = this.#hardware.first()) {
-      this.#fire(this.#hardware, e);
-    }
+    this.#clock.delay(time);
     this.current = running;
-    if (end > this.now) this.now = end; // an event may have delayed for longer
+  }
+
+  /**
+   * Ask the host for something that takes `latency` ns of virtual time, however long it really
+   * takes. => `latency` >= 0; the host calls `complete` or `fail` of what is returned, once.
+   */
+  outside<T>(name: string, latency: Nanoseconds): OutsideCall<T> {
+    const id = this.#nextCallId++;
+    const call = new OutsideCall<T>(this, id, name, latency, this.#onSettled, this.#onArrival);
+    this.#trace?.record(ISSUE, id, call.due);
+    return call;
+  }
+
+  /** The call that the host has to answer before anything else can happen, or null. */
+  get stalledOn(): OutsideCall<unknown> | null {
+    return this.#clock.stalledOn;
   }
 
   /**
    * Do one thing: run a thread until it sleeps, or else let the next event happen.
-   * @returns false when there is nothing to do.
+   * @returns false when there is nothing to do, or nothing before the host has answered `stalledOn`.
    */
   step(): boolean {
     if (this.current !== null) panic(`pump inside of thread "${this.current.name}"`);
     const thread = this.#pick();
-    if (thread !== null) {
-      this.#run(thread);
-      return true;
-    }
-    const hw = this.#hardware.first();
-    const soft = this.#callouts.first();
-    if (hw === null && soft === null) return false;
-    if (soft === null || (hw !== null && hw.time <= soft.time)) this.#fire(this.#hardware, hw!);
-    else this.#fire(this.#callouts, soft);
+    if (thread === null) return this.#clock.fireNext();
+    this.#run(thread);
     return true;
   }
 
-  /** Run until nothing is runnable and no event is due. */
+  /** Run until nothing is runnable and no event is due, or until the clock stalls. */
   pump(): void {
     while (this.step());
   }
@@ -216,12 +297,17 @@ export class Scheduler {
     return thread;
   }
 
-  /** Run whatever is due, at most `steps` steps or until `thread` has ended. @returns whether it has ended. @throws {Panic} it can never end: who waits for what. */
+  /**
+   * Run whatever is due, at most `steps` steps or until `thread` has ended or the clock stalls.
+   * @returns whether `thread` has ended. @throws {Panic} it can never end: who waits for what.
+   */
   advance(thread: Thread, steps: number): boolean {
-    for (let n = 0; n < steps && thread.state !== ThreadState.DEAD; n++) {
-      if (!this.step()) panic(deadlockReport(this.#threads, `"${thread.name}" cannot go on`));
+    for (let n = 0; n < steps && thread.state !== DEAD; n++) {
+      if (this.step()) continue;
+      if (this.stalledOn !== null) return false;
+      panic(deadlockReport(this.#threads, thread));
     }
-    return thread.state === ThreadState.DEAD;
+    return thread.state === DEAD;
   }
 
   /** What an ended thread returned. @throws what it threw. */
@@ -233,85 +319,119 @@ export class Scheduler {
   /**
    * Run `body` as a thread, and everything else as needed, until it ends.
    * @returns what it returns.
-   * @throws what it throws; {Panic} with a report of who waits for what when it can never end.
+   * @throws what it throws; {Panic} with a report of who waits for what when it can never end, or
+   * not before the host has answered a call.
    */
   runSync<T>(body: Sleeps<T>, name = "main"): T {
     const thread = this.start(body, name);
-    this.advance(thread, Number.POSITIVE_INFINITY);
+    if (!this.advance(thread, Number.POSITIVE_INFINITY)) {
+      panic(
+        `runSync cannot wait for the host: ${this.stalledOn?.describeWait()}\n${waitReport(this.#threads, thread)}`,
+      );
+    }
     return this.resultOf<T>(thread);
   }
 
-  #queueOf(channel: WaitChannel): Tailq<Thread> {
-    let queue = this.#sleepers.get(channel);
-    if (queue === undefined) {
-      queue = this.#spareQueues.pop() ?? new Tailq<Thread>();
-      this.#sleepers.set(channel, queue);
+  /** Who waits for what and who holds it: a tree, a line a thread. */
+  report(): string {
+    return waitReport(this.#threads);
+  }
+
+  /** Walk the run queues, the sleep queues and the clock; panics when an invariant is broken. */
+  check(): void {
+    this.#clock.check();
+    checkScheduler(this.#threads, this.current, this.#runnable, this.#waits);
+  }
+
+  #fallAsleep(
+    message: string,
+    mutex: Mutex | null,
+    timeout: Nanoseconds,
+    priority: number,
+  ): Thread {
+    const thread = this.current;
+    if (thread === null || !(timeout >= 0 && timeout < Number.POSITIVE_INFINITY)) {
+      refuseSleep(thread, message, timeout);
     }
-    return queue;
+    if (mutex !== null) letGo(thread, mutex, message);
+    if (thread.state !== RUNNING || thread.mutexes !== null) refuseYield(thread, message);
+    if (priority !== 0) {
+      checkPriority(priority, thread.name);
+      thread.priority = priority;
+    }
+    thread.state = ASLEEP;
+    thread.waitMessage = message;
+    if (timeout > 0) this.#clock.setTimeout(thread.timeout, timeout);
+    return thread;
   }
 
   #awaken(thread: Thread, result: Errno): void {
-    const channel = thread.channel;
-    const queue = channel === null ? undefined : this.#sleepers.get(channel);
-    if (queue === undefined) panic(`wakeup of thread "${thread.name}", which is not asleep`);
-    queue.remove(thread);
-    if (queue.length === 0) {
-      this.#sleepers.delete(channel!);
-      this.#spareQueues.push(queue);
-    }
-    this.#callouts.remove(thread.timeout);
-    thread.channel = null;
+    this.#takeOff(thread);
     thread.wakeResult = result;
-    thread.state = ThreadState.RUNNABLE;
-    this.#runnable[thread.priority].insertTail(thread);
-    this.#trace?.record(WAKEUP, thread.id, result);
+    thread.state = RUNNABLE;
+    this.#runnable.insertTail(thread);
+    const trace = this.#trace;
+    if (trace !== null && (trace.mask & KTR_SCHED) !== 0) trace.record(WAKEUP, thread.id, result);
+  }
+
+  /** Take a sleeping thread off its sleep queue and out of the clock. */
+  #takeOff(thread: Thread): void {
+    const queue = thread.sleepQueue;
+    if (queue !== null) {
+      queue.remove(thread);
+      thread.sleepQueue = null;
+      thread.channel = null;
+    }
+    this.#clock.cancel(thread.timeout);
   }
 
   #pick(): Thread | null {
-    let queue = this.#runnable[Priority.ITHD];
-    if (queue.length === 0) queue = this.#runnable[Priority.KERN];
-    if (queue.length === 0) return null;
-    let thread = queue.first!;
-    if (this.random !== null && queue.length > 1) {
-      for (let skip = this.random.next() % queue.length; skip > 0; skip--) thread = thread.next!;
-    }
-    queue.remove(thread);
+    const choices = this.#choices;
+    if (choices === null) return this.#runnable.takeFirst();
+    const queue = this.#runnable.best();
+    if (queue === null || queue.length === 1) return this.#runnable.takeFirst();
+    const thread = queue.at(choose(choices, ChoiceKind.THREAD, queue.length));
+    this.#runnable.remove(thread);
     return thread;
   }
 
   #run(thread: Thread): void {
     this.current = thread;
-    thread.state = ThreadState.RUNNING;
+    thread.state = RUNNING;
     this.switches++;
-    this.#trace?.record(SWITCH, thread.id);
+    const trace = this.#trace;
+    if (trace !== null && (trace.mask & KTR_SCHED) !== 0) trace.record(SWITCH, thread.id);
     try {
-      const { done, value } = thread.body.next();
-      if (done === true) {
-        if (thread.mutexesHeld > 0) panic(`"${thread.name}" ends with a mutex held`);
-        this.#end(thread, value, undefined, false);
-      } else if (thread.state === ThreadState.RUNNING)
-        panic(`"${thread.name}" yields without a sleep`);
-      else if (thread.mutexesHeld > 0) panic(`"${thread.name}" sleeps with a mutex held`);
+      if (thread.sleepMutex !== null) this.#takeAgain(thread.sleepMutex, thread);
+      const result = thread.body.next();
+      if (result.done === true) this.#finish(thread, result.value);
+      else if (thread.state === RUNNING || thread.mutexes !== null) refuseToken(thread);
+      this.current = null;
     } catch (error) {
+      this.current = null;
       this.#end(thread, undefined, error, true);
       if (!thread.joined) throw error;
-    } finally {
-      this.current = null;
     }
   }
 
+  #takeAgain(mutex: Mutex, thread: Thread): void {
+    thread.sleepMutex = null;
+    mutex.enter();
+  }
+
+  #finish(thread: Thread, result: unknown): void {
+    if (thread.mutexes !== null || thread.state !== RUNNING) refuseEnd(thread);
+    this.#end(thread, result, undefined, false);
+  }
+
   #end(thread: Thread, result: unknown, error: unknown, failed: boolean): void {
-    thread.state = ThreadState.DEAD;
+    if (thread.state === RUNNABLE) this.#runnable.remove(thread);
+    else this.#takeOff(thread);
+    thread.state = DEAD;
     thread.result = result;
     thread.error = error;
     thread.failed = failed;
     this.#threads.delete(thread);
     this.wakeup(thread);
-  }
-
-  #fire(queue: EventQueue, event: Event): void {
-    queue.remove(event);
-    if (event.time > this.now) this.now = event.time;
-    event.action();
   }
 }

@@ -4,25 +4,33 @@
  * `schedule` may be called from anywhere, also from hardware events; calls before the handler has
  * run count once. The handler is a plain function. Follows swi(9) and ithread(9).
  */
+import { Priority } from "./priority.ts";
 import type { Scheduler } from "./scheduler.ts";
-import type { Sleeps } from "./thread.ts";
-import { Priority } from "./thread.ts";
+import type { DescribesWait, Sleeps } from "./thread.ts";
 
-export class SoftIntr {
+export class SoftIntr implements DescribesWait {
   readonly name: string;
   /** Times the handler has run. */
   count: number;
+  readonly idleWait: boolean;
   readonly #sched: Scheduler;
   readonly #handler: () => void;
   #pending: boolean;
 
-  constructor(sched: Scheduler, name: string, handler: () => void) {
+  /** @bsd #Y swi_add, ithread_create */
+  constructor(
+    sched: Scheduler,
+    name: string,
+    handler: () => void,
+    priority: number = Priority.ITHD,
+  ) {
     this.name = name;
     this.count = 0;
+    this.idleWait = true;
     this.#sched = sched;
     this.#handler = handler;
     this.#pending = false;
-    sched.spawn(name, this.#loop(), Priority.ITHD);
+    sched.spawn(name, this.#loop(), priority);
   }
 
   /** Let the handler run as soon as the scheduler gets to it. @bsd #Y swi_sched */
@@ -32,9 +40,13 @@ export class SoftIntr {
     this.#sched.wakeup(this);
   }
 
+  describeWait(): string {
+    return `a call of "${this.name}"`;
+  }
+
   *#loop(): Sleeps<never> {
     for (;;) {
-      while (!this.#pending) yield* this.#sched.sleep(this, "idle");
+      while (!this.#pending) yield this.#sched.block(this, "idle");
       this.#pending = false;
       this.count++;
       this.#handler();

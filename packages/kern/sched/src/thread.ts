@@ -10,7 +10,12 @@
  */
 import type { Errno } from "@physio/kern";
 import { Errno as E } from "@physio/kern";
+import type { Credentials } from "./cred.ts";
 import { Event } from "./events.ts";
+import type { Mutex } from "./mutex.ts";
+import type { ThreadQueue } from "./runq.ts";
+
+export { Priority } from "./priority.ts";
 
 /** What a sleeping generator yields: nothing but the fact. */
 export interface Sleep {
@@ -26,26 +31,34 @@ export type WaitChannel = object;
 /** A wait channel that can tell the deadlock report what is waited for and who holds it. */
 export interface DescribesWait {
   describeWait(): string;
+  /** The threads that have to do something before the wait can end. */
+  waitOwners?(): Iterable<Thread>;
+  /** Whoever sleeps here has nothing to do, and nobody waits for it: the report says so in one line. */
+  readonly idleWait?: boolean;
 }
 
 export const ThreadState = Object.freeze({ RUNNABLE: 0, RUNNING: 1, ASLEEP: 2, DEAD: 3 } as const);
 
-/** Scheduling classes, best first: interrupt threads run before everybody else. @bsd #P[two classes] sys/sys/priority.h */
-export const Priority = Object.freeze({ ITHD: 0, KERN: 1 } as const);
-
 export class Thread implements DescribesWait {
   readonly id: number;
   readonly name: string;
-  readonly priority: number;
+  /** Whose rights it acts with: those of the thread that made it, until somebody sets others. */
+  cred: Credentials | null;
+  /** What it runs with now; `sleep` may name another one. 0–255, lower is better. */
+  priority: number;
+  /** What `spawn` or `setPriority` said; `preempt` goes back to it. */
+  basePriority: number;
   readonly body: Sleeps<unknown>;
   state: number;
-  /** What the thread sleeps on, and the words for it. Valid while ASLEEP. */
+  /** What the thread sleeps on (null: time only), and the words for it. Valid while ASLEEP. */
   channel: WaitChannel | null;
   waitMessage: string;
-  /** What `sleep` will return: OK, or ETIMEDOUT. */
+  /** What its last sleep ended with: OK, or ETIMEDOUT. */
   wakeResult: Errno;
-  /** Mutexes held; must be 0 when the thread yields. */
-  mutexesHeld: number;
+  /** The mutexes held, the newest first; null when the thread yields. */
+  mutexes: Mutex | null;
+  /** Let go of for the sleep, and entered again at its end. */
+  sleepMutex: Mutex | null;
   /** What the body returned or threw, once DEAD. */
   result: unknown;
   error: unknown;
@@ -53,37 +66,54 @@ export class Thread implements DescribesWait {
   /** Somebody takes the result; otherwise an exception of the body stops the scheduler's caller. */
   joined: boolean;
   readonly timeout: Event;
-  /** Links of the run queue or the sleep queue. */
+  /** The sleep queue it is on, and the links of that or of the run queue. */
+  sleepQueue: ThreadQueue | null;
   next: Thread | null;
   prev: Thread | null;
 
   constructor(
     id: number,
     name: string,
+    cred: Credentials | null,
     priority: number,
     body: Sleeps<unknown>,
     onTimeout: (thread: Thread) => void,
   ) {
     this.id = id;
     this.name = name;
+    this.cred = cred;
     this.priority = priority;
+    this.basePriority = priority;
     this.body = body;
     this.state = ThreadState.RUNNABLE;
     this.channel = null;
     this.waitMessage = "";
     this.wakeResult = E.OK;
-    this.mutexesHeld = 0;
+    this.mutexes = null;
+    this.sleepMutex = null;
     this.result = undefined;
     this.error = undefined;
     this.failed = false;
     this.joined = false;
     this.timeout = new Event(() => onTimeout(this));
+    this.sleepQueue = null;
     this.next = null;
     this.prev = null;
   }
 
+  /** Mutexes held; counted at each call. */
+  get mutexesHeld(): number {
+    let count = 0;
+    for (let mutex = this.mutexes; mutex !== null; mutex = mutex.nextHeld) count++;
+    return count;
+  }
+
   describeWait(): string {
     return `the end of thread "${this.name}"`;
+  }
+
+  waitOwners(): Iterable<Thread> {
+    return [this];
   }
 
   [Symbol.for("nodejs.util.inspect.custom")](): string {

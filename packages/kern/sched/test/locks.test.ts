@@ -125,6 +125,70 @@ describe("a mutex", () => {
   });
 });
 
+describe("a mutex that is tried", () => {
+  test("is taken if nobody holds it, and never twice", () => {
+    const sched = new Scheduler();
+    const mutex = new Mutex(sched, "queue");
+    const cycle = () => {
+      expect([mutex.tryEnter(), mutex.owned, mutex.tryEnter()]).toEqual([true, true, false]);
+      mutex.exit();
+      expect(mutex.owned).toBe(false);
+    };
+    cycle();
+    inThread(sched, cycle);
+    mutex.enter();
+    expect(inThread(sched, () => mutex.tryEnter())).toBe(false);
+    mutex.exit();
+    cycle();
+  });
+
+  test("counts for the thread like one that was entered", () => {
+    const sched = new Scheduler();
+    const mutex = new Mutex(sched, "queue");
+    const body = function* (): Sleeps<void> {
+      mutex.tryEnter();
+      yield* sched.pause("nap", 5);
+    };
+    expect(() => sched.runSync(body(), "holder")).toThrow(
+      '"holder" sleeps with a mutex held: "queue"',
+    );
+  });
+});
+
+test("mutexes are left in any order, and a panic names those that are held", () => {
+  const orders = [
+    [0, 1, 2],
+    [2, 1, 0],
+    [1, 0, 2],
+    [1, 2, 0],
+    [0, 2, 1],
+    [2, 0, 1],
+  ];
+  for (const order of orders) {
+    const sched = new Scheduler();
+    const mutexes = ["a", "b", "c"].map((name) => new Mutex(sched, name));
+    const leave = () => {
+      for (const mutex of mutexes) mutex.enter();
+      const thread = sched.current;
+      for (const [done, at] of order.entries()) {
+        expect(thread?.mutexesHeld).toBe(3 - done);
+        mutexes[at].exit();
+        expect(mutexes.map((mutex) => mutex.owned)).toEqual(
+          mutexes.map((_, i) => !order.slice(0, done + 1).includes(i)),
+        );
+      }
+      expect(thread?.mutexes).toBeNull();
+      for (const mutex of mutexes) mutex.enter();
+      mutexes[order[0]].exit();
+    };
+    const left = ["c", "b", "a"].filter((name) => name !== "abc"[order[0]]);
+    expect(() => inThread(sched, leave, "t")).toThrow(
+      `"t" ends with a mutex held: ${left.map((name) => `"${name}"`).join(", ")}`,
+    );
+    sched.check();
+  }
+});
+
 describe("a reader/writer lock", () => {
   /** Threads that each hold the lock for a while; the log says who came in and went out. */
   function run(plan: [name: string, mode: RwMode, at: number, hold: number][]): string {
@@ -261,7 +325,87 @@ describe("a reader/writer lock", () => {
     expect(lock.describeWait()).toBe('rwlock held for writing by "writer"');
   });
 
+  test("tryUpgrade makes the only reader the writer, before writers that wait", () => {
+    const sched = new Scheduler();
+    const lock = new RwLock(sched, "node");
+    const log: string[] = [];
+    const writer = function* (): Sleeps<void> {
+      yield* lock.enter(RW_WRITER);
+      log.push("writer in");
+      lock.exit();
+    };
+    const main = function* (): Sleeps<void> {
+      yield* lock.enter(RW_READER);
+      lock.tryEnter(RW_READER);
+      expect(lock.tryUpgrade()).toBe(false);
+      lock.exit();
+      sched.spawn("writer", writer());
+      yield* sched.preempt();
+      expect(lock.tryUpgrade()).toBe(true);
+      lock.assertHeld(RW_WRITER);
+      log.push("upgraded");
+      yield* sched.pause("hold", 10);
+      lock.exit();
+    };
+    sched.runSync(main());
+    sched.pump();
+    expect([log, lock.held]).toEqual([["upgraded", "writer in"], false]);
+  });
+
+  test("owned and assertHeld tell what the caller holds", () => {
+    const sched = new Scheduler();
+    const lock = new RwLock(sched, "node");
+    const says = (mode: RwMode): string => {
+      try {
+        lock.assertHeld(mode);
+        return "held";
+      } catch (error) {
+        return (error as Panic).message;
+      }
+    };
+    const seen = () => [lock.owned, says(RW_READER), says(RW_WRITER)];
+    const not = (how: string, what: string) =>
+      `rwlock "node" is not held by the caller for ${how}: rwlock held ${what}`;
+    const other = (what: string) => [false, not("reading", what), not("writing", what)];
+    const main = () => {
+      expect(seen()).toEqual(other("by 0 readers"));
+      lock.tryEnter(RW_READER);
+      expect(seen()).toEqual([true, "held", not("writing", "by 1 readers")]);
+      lock.tryUpgrade();
+      expect(seen()).toEqual([true, "held", "held"]);
+    };
+    inThread(sched, main);
+    expect(seen()).toEqual(other('for writing by "main"'));
+    inThread(sched, () => expect(seen()).toEqual(other('for writing by "main"')), "other");
+  });
+
   describe("panics", () => {
+    test("when a reader that does not read leaves or upgrades", () => {
+      const sched = new Scheduler();
+      const lock = new RwLock(sched, "node");
+      lock.tryEnter(RW_READER);
+      expect(() => inThread(sched, () => lock.exit())).toThrow("exit by another thread");
+      expect(() => inThread(sched, () => lock.tryUpgrade())).toThrow(
+        'rwlock "node": upgrade without the read lock',
+      );
+      lock.tryUpgrade();
+      expect(() => lock.tryUpgrade()).toThrow("upgrade without the read lock");
+      lock.exit();
+      expect(lock.held).toBe(false);
+    });
+
+    test("when it is entered with a mutex held, also when it is free", () => {
+      const sched = new Scheduler();
+      const lock = new RwLock(sched, "node");
+      const body = function* (): Sleeps<void> {
+        new Mutex(sched, "queue").enter();
+        yield* lock.enter(RW_READER);
+      };
+      expect(() => sched.runSync(body())).toThrow(
+        'rwlock "node" entered with a mutex held: "queue"',
+      );
+    });
+
     const written = () => {
       const sched = new Scheduler();
       const lock = new RwLock(sched, "node");

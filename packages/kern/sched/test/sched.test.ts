@@ -228,9 +228,9 @@ describe("how a thread ends", () => {
     }
     expect(text.split("\n")).toEqual([
       'deadlock: "reader" cannot go on; nothing is runnable and no event is due',
-      '  thread 1 "pagedaemon" sleeps on "pgfree"',
-      '  thread 2 "waiter" sleeps on "join": the end of thread "pagedaemon"',
       '  thread 3 "reader" sleeps on "biowait"',
+      '  thread 2 "waiter" sleeps on "join": the end of thread "pagedaemon"',
+      '    thread 1 "pagedaemon" sleeps on "pgfree"',
     ]);
   });
 });

@@ -7,22 +7,7 @@ import type { RandomSource, Sleeps } from "@physio/sched";
 import { Mutex, RW_READER, RW_WRITER, RwLock, Scheduler } from "@physio/sched";
 import { Ktr, Trace } from "@physio/trace";
 import { describe, expect, test } from "vitest";
-
-const FIRST = Number(process.env.PHYSIO_SEED ?? 1);
-
-/** Whole numbers from 0 to 2^32 − 1, named by a seed. */
-function source(seed: number): RandomSource {
-  let state = Math.imul(seed, 0x27d4eb2f);
-  return {
-    next: () => {
-      state = (state + 0x9e3779b9) | 0;
-      const mixed = Math.imul(state ^ (state >>> 16), 0x85ebca6b);
-      return (mixed ^ (mixed >>> 13)) >>> 0;
-    },
-  };
-}
-
-const seeds = (count: number) => Array.from({ length: count }, (_, i) => FIRST + i);
+import { seeds, source } from "./chance.ts";
 
 /** Four threads that take three steps each; the order of the steps. */
 function order(random: RandomSource | null): string {
@@ -109,6 +94,12 @@ function lockWorkload(seed: number): Outcome {
       if (random.next() % 4 !== 0) yield* lock.enter(mode);
       else if (!lock.tryEnter(mode)) continue;
       log.push(writing ? name.toUpperCase() : name);
+      if (!writing && random.next() % 4 === 0 && lock.tryUpgrade()) {
+        lock.assertHeld(RW_WRITER);
+        expect(readers + writers, `seed ${seed}`).toBe(0);
+        lock.downgrade();
+      }
+      lock.assertHeld(mode);
       if (!writing) {
         yield* read();
         continue;
@@ -125,7 +116,7 @@ function lockWorkload(seed: number): Outcome {
     }
   };
   for (const name of "abcdef") sched.spawn(name, worker(name));
-  sched.pump();
+  while (sched.step()) sched.check();
   expect([lock.held, sched.threads().length, readers, writers]).toEqual([false, 0, 0, 0]);
   return { log: log.join(""), hash: trace.hash(), most };
 }

@@ -1,245 +1,348 @@
 /**
  * Arenas of ranges: kernel virtual addresses, bus addresses, device windows.
  *
- * An arena hands out sub-ranges of the spans it was given and merges what comes back. Free segments
- * hang on lists by power-of-two size, so `alloc` looks only at lists that can fit (instant fit);
- * a constrained allocation walks the candidates of each list. Follows NetBSD's subr_vmem.c and
- * Bonwick's "Magazines and Vmem" in structure; quantum caches and import from a parent arena are
- * not here yet.
+ * An arena hands out sub-ranges of the spans it was given and merges what comes back. Small sizes
+ * may come from quantum caches, and an arena that runs out may import spans from a source, to which
+ * they return when they are wholly free. Follows NetBSD's subr_vmem.c and Bonwick's "Magazines and
+ * Vmem". An arena never sleeps: an allocation that cannot be met fails, and `onFree` says when to
+ * try again. Any code may call it, also out of `onFree` and out of a source.
  *
- * Invariant (`check`): segments cover the spans without gap or overlap, no two free neighbours
- * touch within a span, and free + allocated sizes add up.
+ * Invariant (`check`): free segments + `allocated` + `cached` = `total`, and what spans.ts and
+ * quantum-cache.ts say.
  */
 import {
+  alignDown,
   alignUp,
   Errno,
   ErrnoError,
-  isPowerOf2,
   isWhole,
   MAXADDR,
+  offsetIn,
   panic,
-  withinBoundary,
 } from "@physio/kern";
-import { CLASSES, classOf, FreeLists, Segment } from "./segment.ts";
+import type { Constraints } from "./constraints.ts";
+import { Fit, Request } from "./constraints.ts";
+import type { ArenaOptions, ArenaSegment } from "./options.ts";
+import { SizeOf, settle } from "./options.ts";
+import { checkCaches, QuantumCache } from "./quantum-cache.ts";
+import type { Segment } from "./segment.ts";
+import type { ArenaSource } from "./source.ts";
+import { ParentSource } from "./source.ts";
+import { Spans } from "./spans.ts";
 
-/** What an allocation must obey; all fields are in units of the arena's addresses. */
-export interface Constraints {
-  /** Alignment of the start, a power of 2; default the quantum. */
-  readonly align?: number;
-  /** The start is `phase` above a multiple of `align`; default 0. */
-  readonly phase?: number;
-  /** The range crosses no multiple of this power of 2 (0: may). */
-  readonly nocross?: number;
-  /** Lowest address of the first unit and highest of the last. */
-  readonly min?: number;
-  readonly max?: number;
-}
+const MAX = MAXADDR;
+const INSTANT = Fit.INSTANT;
 
-/** Where a range goes inside of [`start`, `end`], or −1. => `align`, `nocross`: powers of 2 or 0. */
-function place(start: number, end: number, size: number, c: Required<Constraints>): number {
-  const low = Math.max(start, c.min);
-  const high = Math.min(end, c.max);
-  let at = alignUp(Math.max(low - c.phase, 0), c.align) + c.phase;
-  if (!withinBoundary(at, size, c.nocross)) {
-    // Move to the next multiple of nocross; what the phase then needs may not fit behind it.
-    at = alignUp(alignUp(at, c.nocross) - c.phase, c.align) + c.phase;
-    if (!withinBoundary(at, size, c.nocross)) return -1;
-  }
-  return at + size - 1 <= high ? at : -1;
-}
-
+/** @bsd #P[never sleeps; not found by name; no vmem_destroy] struct vmem, vmem_create, vmem_xcreate, vmem_set_import */
 export class Arena {
   readonly name: string;
   /** Every size and address is a multiple of this power of 2. */
   readonly quantum: number;
-  /** Sizes in units of addresses. */
-  total: number;
-  allocated: number;
-  readonly #free: FreeLists;
-  readonly #used: Map<number, Segment>;
-  #first: Segment | null;
-  #pool: Segment | null;
+  /** Sum of all spans, in units of addresses. */
+  total = 0;
+  /** What callers hold, rounded up to the quantum. */
+  allocated = 0;
+  /** What slabs of the quantum caches hold and callers do not. */
+  cached = 0;
+  /** Called after each `free`, when the arena is in order again: for those who wait for room. */
+  onFree: (() => void) | null;
+  readonly #spans: Spans;
+  readonly #source: ArenaSource | null;
+  readonly #importSize: number;
+  /** One for each multiple of the quantum, smallest first. */
+  readonly #caches: QuantumCache[];
+  readonly #cacheMax: number;
+  readonly #slabSize: number;
+  /** Scratch of the call under way, and of the search for a slab. */
+  #want: Request;
+  readonly #slabWant: Request;
 
-  /** @throws {ErrnoError} EINVAL: quantum not a power of 2. */
-  constructor(name: string, quantum: number) {
-    if (!isPowerOf2(quantum)) {
-      throw new ErrnoError(Errno.EINVAL, `vmem ${name}: quantum ${quantum} is not a power of 2`);
-    }
+  /** @throws {ErrnoError} EINVAL: quantum not a power of 2; sizes of options that are not multiples of it, or too large. */
+  constructor(name: string, quantum: number, options: ArenaOptions = {}) {
+    const { cacheMax, caches, slabSize, importSize } = settle(name, quantum, options);
     this.name = name;
     this.quantum = quantum;
-    this.total = 0;
-    this.allocated = 0;
-    this.#free = new FreeLists();
-    this.#used = new Map();
-    this.#first = null;
-    this.#pool = null;
+    this.onFree = null;
+    this.#spans = new Spans(quantum);
+    this.#source = options.source ?? null;
+    this.#importSize = importSize;
+    this.#caches = [];
+    for (let i = 1; i <= caches; i++) this.#caches.push(new QuantumCache(i * quantum, slabSize));
+    this.#cacheMax = cacheMax;
+    this.#slabSize = slabSize;
+    this.#want = new Request();
+    this.#slabWant = new Request();
+    if (slabSize === 0) return;
+    this.#slabWant.given(slabSize, quantum, { align: slabSize });
+    this.#slabWant.judge(name, quantum);
+  }
+
+  /**
+   * A source that allocates from `parent`: for arenas that import from another one.
+   * `align`: the importing arena's quantum, where that is larger than the parent's.
+   */
+  static from(parent: Arena, align = 0): ArenaSource {
+    return new ParentSource(parent, align);
+  }
+
+  /** Units that are not allocated, those in caches included. */
+  get freeSize(): number {
+    return this.total - this.allocated;
+  }
+
+  /** Units of the largest free segment. Walks one free list. */
+  get maxFree(): number {
+    return this.#spans.maxFree();
   }
 
   /** Give the arena [`start`, `start + size`). @throws {ErrnoError} EINVAL; EEXIST: overlaps a span. @bsd #Y vmem_add */
   add(start: number, size: number): void {
-    const bad = !isWhole(start) || !isWhole(size) || size === 0 || start + size - 1 > MAXADDR;
-    if (bad || start % this.quantum !== 0 || size % this.quantum !== 0) {
+    if (!this.#isRange(start, size)) {
       throw new ErrnoError(Errno.EINVAL, `vmem ${this.name}: span ${start}+${size}`);
     }
-    let below: Segment | null = null;
-    let above = this.#first;
-    while (above !== null && above.start < start) {
-      below = above;
-      above = above.above;
-    }
-    const clash =
-      (below !== null && below.start + below.size > start) ||
-      (above !== null && start + size > above.start);
-    if (clash)
+    if (!this.#spans.add(start, size, false)) {
       throw new ErrnoError(Errno.EEXIST, `vmem ${this.name}: span ${start}+${size} overlaps`);
-    const seg = this.#newSegment(start, size, below, above);
+    }
     this.total += size;
-    this.#free.insert(this.#merge(seg));
   }
 
   /**
-   * Allocate `size`, rounded up to the quantum.
+   * Allocate `size`, rounded up to the quantum. With `constraints`, which the caller may keep and
+   * give again, quantum caches are passed by.
    * @returns the first address, or −1 when nothing fits.
    * @throws {ErrnoError} EINVAL: a size of 0, or constraints that contradict themselves.
-   * @bsd #P[no sleep, no fit strategies] vmem_alloc, vmem_xalloc
+   * @bsd #P[no sleep] vmem_alloc
    */
-  alloc(size: number, constraints: Constraints = {}): number {
-    const wanted = alignUp(size, this.quantum);
-    const c = this.#constraints(wanted, constraints);
-    const plain = c.align === this.quantum && c.phase === 0 && c.nocross === 0;
-    const anywhere = plain && c.min === 0 && c.max === MAXADDR;
-    // Every segment of a class above the size's own is large enough: take the first.
-    const exact = classOf(wanted);
-    const first = anywhere && wanted !== 2 ** exact ? exact + 1 : exact;
-    for (let cls = first; cls < CLASSES; cls++) {
-      const at = this.#search(cls, wanted, c);
-      if (at >= 0) return at;
+  alloc(size: number, constraints?: Constraints): number {
+    if (constraints === undefined) this.#allocPlain(size);
+    else {
+      this.#want.given(size, this.quantum, constraints);
+      this.#allocWanted();
     }
-    return first === exact ? -1 : this.#search(exact, wanted, c);
+    return this.#want.at;
   }
 
-  /** Give back what `alloc` returned. => `size` is what was asked for. @bsd #Y vmem_free, vmem_xfree */
+  /**
+   * `alloc` with its constraints in place, and past the quantum caches. `align`, `nocross`: 0 is none.
+   * @returns the first address, or −1 when nothing fits.
+   * @throws {ErrnoError} EINVAL: as `alloc`.
+   * @bsd #P[no sleep] vmem_xalloc
+   */
+  xalloc(
+    size: number,
+    align = 0,
+    phase = 0,
+    nocross = 0,
+    min = 0,
+    max: number = MAX,
+    fit: Fit = INSTANT,
+  ): number {
+    const want = this.#want;
+    want.size = alignUp(size, this.quantum);
+    want.align = align === 0 ? this.quantum : align;
+    want.phase = phase;
+    want.nocross = nocross;
+    want.min = min;
+    want.max = max;
+    want.fit = fit;
+    this.#allocWanted();
+    return want.at;
+  }
+
+  /** Give back what `alloc` or `xalloc` returned. => `size` is what was asked for. @bsd #Y vmem_free, vmem_xfree */
   free(start: number, size: number): void {
-    const seg = this.#used.get(start);
-    if (seg === undefined) panic(`vmem ${this.name}: free of ${start}, which is not allocated`);
-    if (seg.size !== alignUp(size, this.quantum)) {
-      panic(`vmem ${this.name}: free of ${start} with size ${size}, allocated ${seg.size}`);
+    this.#want.at = start;
+    this.#want.size = size;
+    this.#giveBack();
+    if (this.onFree !== null) this.onFree();
+  }
+
+  /** Give up the empty slab that each quantum cache keeps. @returns units given up. @bsd #Y vmem_reap */
+  drainCaches(): number {
+    let units = 0;
+    for (let i = 0; i < this.#caches.length; i++) {
+      const seg = this.#caches[i].drain();
+      if (seg === null) continue;
+      units += this.#slabSize;
+      this.cached -= this.#slabSize;
+      this.#release(seg);
     }
-    this.#used.delete(start);
-    this.allocated -= seg.size;
-    this.#free.insert(this.#merge(seg));
+    return units;
+  }
+
+  /** One of the sizes of SizeOf, or ALLOC | FREE: all spans. Panics on other sets. @bsd #Y vmem_size */
+  size(kinds: number): number {
+    if (kinds === SizeOf.ALLOC) return this.allocated;
+    if (kinds === SizeOf.FREE) return this.freeSize;
+    if (kinds === (SizeOf.ALLOC | SizeOf.FREE)) return this.total;
+    if (kinds === SizeOf.MAXFREE) return this.maxFree;
+    return panic(`vmem ${this.name}: size of kinds ${kinds}`);
+  }
+
+  /**
+   * All segments, in address order; a slab counts as one that is used.
+   * => the arena does not change during the walk.
+   * @bsd #P[a generator, and no markers that let the arena change] vmem_walk
+   */
+  *segments(): Generator<ArenaSegment, void, undefined> {
+    for (let span = this.#spans.first; span !== null; span = span.next) {
+      for (let seg = span.first; seg !== null; seg = seg.above) {
+        const { start, size, free, slab } = seg;
+        yield { start, size, free, span: span.start, pieceSize: slab?.cache.size ?? 0 };
+      }
+    }
   }
 
   /** Walk everything and panic on a broken invariant. @bsd #Y vmem_check */
   check(): void {
-    let free = 0;
-    let used = 0;
-    for (let seg = this.#first; seg !== null; seg = seg.above) {
-      const next = seg.above;
-      if (seg.size <= 0) panic(`vmem ${this.name}: segment at ${seg.start} has size ${seg.size}`);
-      if (next !== null && next.below !== seg) panic(`vmem ${this.name}: links at ${seg.start}`);
-      if (next !== null && seg.start + seg.size > next.start) {
-        panic(`vmem ${this.name}: segment at ${seg.start} overlaps the next`);
-      }
-      const joined = next !== null && seg.start + seg.size === next.start;
-      if (joined && seg.free && next.free) panic(`vmem ${this.name}: unmerged at ${next.start}`);
-      if (!seg.free && this.#used.get(seg.start) !== seg)
-        panic(`vmem ${this.name}: lost ${seg.start}`);
-      if (seg.free) free += seg.size;
-      else used += seg.size;
-    }
-    if (used !== this.allocated || free + used !== this.total) {
+    const sums = this.#spans.check(this.name);
+    const pieces = sums.total - sums.free - sums.slabs + sums.held;
+    const cached = sums.slabs - sums.held;
+    if (pieces !== this.allocated || cached !== this.cached || sums.total !== this.total) {
       panic(
-        `vmem ${this.name}: free ${free} + used ${used}, counted ${this.allocated} of ${this.total}`,
+        `vmem ${this.name}: ${pieces} used, ${cached} cached of ${sums.total}, counted ${this.allocated}, ${this.cached} of ${this.total}`,
       );
     }
+    checkCaches(this.name, this.#caches, this.#slabSize, sums.slabs);
   }
 
-  #constraints(size: number, given: Constraints): Required<Constraints> {
-    const c = {
-      align: given.align ?? this.quantum,
-      phase: given.phase ?? 0,
-      nocross: given.nocross ?? 0,
-      min: given.min ?? 0,
-      max: given.max ?? MAXADDR,
-    };
-    const numbers = [size, c.phase, c.min, c.max].every(isWhole) && size > 0;
-    const powers = isPowerOf2(c.align) && (c.nocross === 0 || isPowerOf2(c.nocross));
-    const sane = c.phase < c.align && c.min <= c.max && (c.nocross === 0 || c.nocross >= size);
-    if (!numbers || !powers || !sane || c.align < this.quantum || c.phase % this.quantum !== 0) {
-      throw new ErrnoError(
-        Errno.EINVAL,
-        `vmem ${this.name}: size ${size} align ${c.align} phase ${c.phase} nocross ${c.nocross} min ${c.min} max ${c.max}`,
-      );
-    }
-    return c;
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    const { name, quantum, total, allocated, cached } = this;
+    const caches = this.#cacheMax === 0 ? "" : `, ${cached} cached up to size ${this.#cacheMax}`;
+    const source = this.#source === null ? "" : ", imports";
+    return `Arena(${name}: ${allocated} of ${total} allocated, quantum ${quantum}${caches}${source})`;
   }
 
-  #search(cls: number, size: number, c: Required<Constraints>): number {
-    for (let seg = this.#free.heads[cls]; seg !== null; seg = seg.nextFree) {
-      if (seg.size < size) continue;
-      const at = place(seg.start, seg.start + seg.size - 1, size, c);
-      if (at >= 0) return this.#carve(seg, at, size);
-    }
-    return -1;
+  #allocPlain(size: number): void {
+    const want = this.#want;
+    want.plain(size, this.quantum);
+    if (want.size <= this.#cacheMax && want.size > 0 && this.#takePiece(want)) return;
+    this.#allocWanted();
   }
 
-  /** Cut [`at`, `at + size`) out of the free segment `seg` and mark it used. */
-  #carve(seg: Segment, at: number, size: number): number {
-    this.#free.remove(seg);
-    const end = seg.start + seg.size;
-    if (at > seg.start) {
-      const front = this.#newSegment(seg.start, at - seg.start, seg.below, seg);
-      this.#free.insert(front);
-      seg.start = at;
-    }
-    if (end > at + size) {
-      this.#free.insert(this.#newSegment(at + size, end - at - size, seg, seg.above));
-    }
-    seg.size = size;
-    this.#used.set(at, seg);
-    this.allocated += size;
-    return at;
+  /** Meet the request in #want past the caches. */
+  #allocWanted(): void {
+    const want = this.#want;
+    want.judge(this.name, this.quantum);
+    let seg = this.#obtain(want);
+    if (seg === null && this.#drainFor(want)) seg = this.#obtain(want);
+    if (seg === null) return;
+    this.#spans.carve(seg, want);
+    this.allocated += want.size;
   }
 
-  #newSegment(start: number, size: number, below: Segment | null, above: Segment | null): Segment {
-    const seg = this.#pool ?? new Segment();
-    if (this.#pool !== null) this.#pool = seg.nextFree;
-    seg.nextFree = null;
-    seg.start = start;
-    seg.size = size;
-    seg.below = below;
-    seg.above = above;
-    if (below === null) this.#first = seg;
-    else below.above = seg;
-    if (above !== null) above.below = seg;
-    return seg;
+  #takePiece(want: Request): boolean {
+    const cache = this.#caches[want.size / this.quantum - 1];
+    if (cache === undefined) return false; // the size is no multiple: judge refuses it
+    if (!cache.take(want)) {
+      const seg = this.#obtain(this.#slabWant);
+      if (seg === null) return false;
+      cache.grow(this.#spans.carve(seg, this.#slabWant));
+      this.cached += this.#slabSize;
+      if (!cache.take(want)) return panic(`vmem ${this.name}: no piece in a new slab`);
+    }
+    this.allocated += cache.size;
+    this.cached -= cache.size;
+    return true;
   }
 
-  /** Join `seg`, which is on no list, with free neighbours that touch it. */
-  #merge(seg: Segment): Segment {
-    const { below, above } = seg;
-    if (above?.free === true && seg.start + seg.size === above.start) {
-      this.#free.remove(above);
-      seg.size += above.size;
-      this.#drop(above);
-    }
-    if (below?.free === true && below.start + below.size === seg.start) {
-      this.#free.remove(below);
-      below.size += seg.size;
-      this.#drop(seg);
-      return below;
-    }
-    return seg;
+  /** A free segment with a place for `want`, imported if need be; the place is in `want.at`. */
+  #obtain(want: Request): Segment | null {
+    const seg = this.#spans.search(want);
+    return seg === null && this.#import(want) ? this.#spans.search(want) : seg;
   }
 
-  #drop(seg: Segment): void {
-    if (seg.below === null) this.#first = seg.above;
-    else seg.below.above = seg.above;
-    if (seg.above !== null) seg.above.below = seg.below;
-    seg.below = null;
-    seg.above = null;
-    seg.nextFree = this.#pool;
-    this.#pool = seg;
+  /** Import a span that has a place for `want`. @bsd #Y vmem_import */
+  #import(want: Request): boolean {
+    const least = this.#source === null ? -1 : want.sizeToImport(this.quantum);
+    if (this.#source === null || least < 0) return false;
+    const size = Math.ceil(least / this.#importSize) * this.#importSize;
+    if (!(size <= MAX)) return false;
+    // The source may call this arena: such calls get a scratch of their own.
+    const outer = this.#want;
+    this.#want = outer.inner();
+    let start = -1;
+    try {
+      start = this.#source.import(size);
+    } finally {
+      this.#want = outer;
+    }
+    if (start === -1) return false;
+    if (!this.#isRange(start, size) || !this.#spans.add(start, size, true)) {
+      panic(`vmem ${this.name}: the source gave ${start}+${size}`);
+    }
+    this.total += size;
+    return true;
+  }
+
+  /** Make room by giving up empty slabs. */
+  #drainFor(want: Request): boolean {
+    if (this.cached === 0) return false;
+    this.#want = want.inner();
+    try {
+      return this.drainCaches() > 0;
+    } finally {
+      this.#want = want;
+    }
+  }
+
+  /** Take back what #want says. */
+  #giveBack(): void {
+    const { at, size } = this.#want;
+    const rounded = alignUp(size, this.quantum);
+    const { used } = this.#spans;
+    used.key = at;
+    const seg = used.find();
+    if (seg === null || seg.slab !== null) {
+      this.#putPiece();
+      return;
+    }
+    if (!(seg.size === rounded)) this.#wrongSize(at, size, seg.size);
+    this.allocated -= seg.size;
+    this.#release(seg);
+  }
+
+  /** Take back a piece of a slab. */
+  #putPiece(): void {
+    const { at, size } = this.#want;
+    const { used } = this.#spans;
+    if (this.#slabSize === 0) this.#notAllocated(at);
+    used.key = alignDown(at, this.#slabSize);
+    const seg = used.find();
+    const slab = seg === null ? null : seg.slab;
+    if (seg === null || slab === null) this.#notAllocated(at);
+    const { cache } = slab;
+    const piece = (at - seg.start) / cache.size;
+    if (!(slab.held[piece] === 1)) this.#notAllocated(at);
+    if (!(cache.size === alignUp(size, this.quantum))) this.#wrongSize(at, size, cache.size);
+    this.allocated -= cache.size;
+    this.cached += cache.size;
+    const empty = cache.put(slab, piece);
+    if (empty === null) return;
+    this.cached -= this.#slabSize;
+    this.#release(empty);
+  }
+
+  /** Free `seg`, and return its span to the source when that is imported and wholly free now. */
+  #release(seg: Segment): void {
+    const span = this.#spans.release(seg);
+    if (span === null) return;
+    const { start, size } = span;
+    this.#spans.remove(span);
+    this.total -= size;
+    this.#source!.release(start, size);
+  }
+
+  #isRange(start: number, size: number): boolean {
+    if (!isWhole(start) || !isWhole(size) || size === 0 || start + size - 1 > MAX) return false;
+    return offsetIn(start, this.quantum) === 0 && offsetIn(size, this.quantum) === 0;
+  }
+
+  #notAllocated(at: number): never {
+    panic(`vmem ${this.name}: free of ${at}, which is not allocated`);
+  }
+
+  #wrongSize(at: number, size: number, held: number): never {
+    panic(`vmem ${this.name}: free of ${at} with size ${size}, allocated ${held}`);
   }
 }

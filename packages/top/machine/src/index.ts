@@ -5,5 +5,6 @@ export { FileReader, listDirectory, walkTree } from "./files.ts";
 export { Machine, machine } from "./machine.ts";
 export type { MachineConfig, ProfileOptions } from "./profiles.ts";
 export { PROFILE_NAMES, pc, pc32BitDma, profileNamed } from "./profiles.ts";
+export { seededRandom } from "./random.ts";
 export type { IoStatistics } from "./statistics.ts";
 export { ioStatistics } from "./statistics.ts";

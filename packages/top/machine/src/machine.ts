@@ -17,9 +17,10 @@ import { BouncePool } from "@physio/busdma-bounce";
 import type { Media } from "@physio/dev-nvme";
 import { NvmeDriver, NvmeHardware } from "@physio/dev-nvme";
 import { mountExt2 } from "@physio/ext2fs";
+import type { Nanoseconds } from "@physio/kern";
 import { panic } from "@physio/kern";
 import { Membus } from "@physio/membus";
-import { PhysMem } from "@physio/physmem";
+import { formatFreeLists, PhysMem } from "@physio/physmem";
 import { Kmem } from "@physio/pmap";
 import type { Sleeps } from "@physio/sched";
 import { Scheduler } from "@physio/sched";
@@ -62,9 +63,10 @@ export class Machine {
     this.sysctls = new SysctlTree();
     const random = seed === null ? null : seededRandom(seed);
     this.sched = new Scheduler({ trace: this.ktr, ...(random === null ? {} : { random }) });
-    this.mem = new PhysMem({ banks });
-    this.membus = new Membus({ mem: this.mem, trace: this.ktr, now: () => this.sched.now });
-    this.kmem = new Kmem(this.mem);
+    this.mem = new PhysMem({ banks, verify: config.verify });
+    const { mem, ktr: trace } = this;
+    this.membus = new Membus({ mem, trace, sched: this.sched, now: () => this.sched.now });
+    this.kmem = new Kmem(mem, { cpu: this.membus.cpu, sched: this.sched });
     this.bouncePool = this.#makeBouncePool();
     const backend = config.dmaBackend(this.bouncePool, this.kmem);
     const context = { backend, semantics, kernelPmap: this.kmem.pmap, trace: this.ktr };
@@ -120,9 +122,26 @@ export class Machine {
    * its turn (a resolved timer, `scheduler.yield()`); without one only other promises get theirs.
    */
   async run<T>(body: Sleeps<T>, turn: () => Promise<void> = () => Promise.resolve()): Promise<T> {
-    const thread = this.sched.start(body);
-    while (!this.sched.advance(thread, STEPS_A_TURN)) await turn();
-    return this.sched.resultOf<T>(thread);
+    const { sched } = this;
+    const thread = sched.start(body);
+    while (!sched.advance(thread, STEPS_A_TURN)) {
+      await (sched.stalledOn === null ? turn() : this.#hostAnswers());
+    }
+    return sched.resultOf<T>(thread);
+  }
+
+  /**
+   * Wait for a promise of the host's without losing determinism inside: its value takes effect
+   * `latency` ns of virtual time from now, however long the host really takes. => under `run`.
+   * @throws what the promise is rejected with.
+   */
+  *ask<T>(name: string, latency: Nanoseconds, promise: Promise<T>): Sleeps<T> {
+    const call = this.sched.outside<T>(name, latency);
+    promise.then(
+      (value) => call.complete(value),
+      (error: unknown) => call.fail(error),
+    );
+    return yield* call.wait();
   }
 
   /** Value of one sysctl. @throws {ErrnoError} ENOENT. */
@@ -149,7 +168,8 @@ export class Machine {
         panic(`machine: ${zone.name}: ${zone.active} active bounce pages`);
     }
     this.mem.check();
-    this.kmem.arena.check();
+    this.kmem.check();
+    this.sched.check();
     this.pages.check();
     this.cache.check();
   }
@@ -157,6 +177,19 @@ export class Machine {
   [Symbol.for("nodejs.util.inspect.custom")](): string {
     const { config, mem, nvme, sched } = this;
     return `Machine(${config.profile}, ${mem.totalFrames * 4} KiB, ${nvme.length} disks, ${sched.now} ns)`;
+  }
+
+  /** When the host has answered what virtual time waits for. */
+  #hostAnswers(): Promise<void> {
+    return new Promise((resolve) => {
+      const { sched } = this;
+      const others = sched.onUnstalled; // several `run` may wait
+      sched.onUnstalled = () => {
+        sched.onUnstalled = null;
+        others?.();
+        resolve();
+      };
+    });
   }
 
   #makeBouncePool(): BouncePool {
@@ -190,6 +223,24 @@ export class Machine {
       () => membus.faultCount,
     );
     sysctls.add("vm.free_count", "Free frames", () => mem.freeFrames);
+    sysctls.add("vm.phys_free", "Free blocks by domain, reach and order", () =>
+      formatFreeLists(mem),
+    );
+    sysctls.add("vm.stats.allocs", "Frames allocated since boot", () => mem.counters.allocs);
+    sysctls.add(
+      "vm.stats.failures",
+      "Allocations that found no frame",
+      () => mem.counters.failures,
+    );
+    sysctls.add(
+      "vm.stats.reclaims",
+      "Times that memory was asked back",
+      () => mem.counters.reclaims,
+    );
+    sysctls.add("vm.kmem.allocated", "Kernel addresses in use", () => this.kmem.arena.allocated);
+    sysctls.add("vm.kmem.items", "Items of kernel memory in use, all zones", () =>
+      this.kmem.zones.reduce((sum, zone) => sum + zone.used, 0),
+    );
     sysctls.add("vm.resident", "Pages of files", () => pages.resident);
     sysctls.add("vm.reclaimed", "Pages taken back because memory was short", () => pages.reclaimed);
     sysctls.add("vfs.bufcache.hits", "Metadata blocks found cached", () => cache.hits);

@@ -36,6 +36,8 @@ export interface MachineConfig {
   readonly maxTransfer: Bytes;
   /** Events that the trace keeps. */
   readonly traceEntries: number;
+  /** Whether freed memory is filled with junk and looked at when it is had again (physmem's `verify`). */
+  readonly verify: boolean;
 }
 
 /** What a user may change of a profile. */
@@ -46,6 +48,7 @@ export interface ProfileOptions {
   readonly completion?: CompletionPolicy;
   readonly semantics?: DmaSemantics;
   readonly traceEntries?: number;
+  readonly verify?: boolean;
 }
 
 const MAX_TRANSFER = 128 * KiB;
@@ -70,6 +73,7 @@ function x86Machine(profile: string, diskReach: BusAddr, options: ProfileOptions
     completion: options.completion ?? "softintr",
     bufCacheBytes: 4 * MiB,
     traceEntries: options.traceEntries ?? 4096,
+    verify: options.verify ?? false,
     maxTransfer: transferFor(options.bouncePages ?? 0),
   };
 }

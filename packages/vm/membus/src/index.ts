@@ -1,3 +1,7 @@
+export { BARRIER_READ, BARRIER_WRITE, BusSpace } from "./bus-space.ts";
+export { CacheAttr, CpuPort } from "./cpu-port.ts";
+export type { CacheConfig, RandomSource } from "./data-cache.ts";
+export { DataCache } from "./data-cache.ts";
 export type { DevicePortConfig } from "./device-port.ts";
 export { DevicePort } from "./device-port.ts";
 export type { BusFault, FaultReason } from "./fault.ts";
@@ -5,4 +9,5 @@ export { formatFault } from "./fault.ts";
 export type { MembusConfig } from "./membus.ts";
 export { Membus } from "./membus.ts";
 export type { MmioHandler, MmioWindow } from "./mmio.ts";
-export { BARRIER_READ, BARRIER_WRITE, BusSpace } from "./mmio.ts";
+export type { EventClock, PostedConfig } from "./posted.ts";
+export type { InboundWindow, Translation } from "./route.ts";

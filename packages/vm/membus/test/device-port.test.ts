@@ -48,6 +48,24 @@ describe("within reach", () => {
     expect([...seen.subarray(4)]).toEqual([2, 3]);
   });
 
+  test("moves of any length are whole, also across pages and sections", () => {
+    const { mem, port } = bench();
+    const data = Uint8Array.from({ length: 300 }, (_, i) => i & 0xff);
+    const seen = new Uint8Array(300);
+    for (const border of [PAGE_SIZE, 3 * GiB - 2 * MiB + PAGE_SIZE, 4 * GiB - 4 * MiB]) {
+      for (const length of [1, 4, 63, 64, 65, 128, 299]) {
+        for (const at of [border - length, border - 1, border, border - length + 1]) {
+          port.write(at, data, 1, length);
+          mem.read(at, seen, 0, length);
+          expect([...seen.subarray(0, length)]).toEqual([...data.subarray(1, 1 + length)]);
+          mem.write(at, data, 0, length);
+          port.read(at, seen, 1, length);
+          expect([...seen.subarray(1, 1 + length)]).toEqual([...data.subarray(0, length)]);
+        }
+      }
+    }
+  });
+
   test("the last byte of the reach is within it", () => {
     const { port } = bench();
     expect(port.write(4 * GiB - 4, bytes(0x78, 0x56, 0x34, 0x92))).toBe(Errno.OK);
@@ -76,7 +94,8 @@ describe("refused", () => {
       reason: "no memory",
     },
     { name: "over a hole", address: 0, length: 3 * GiB, reason: "no memory" },
-    { name: "below 0", address: -4, length: 4, reason: "no memory" },
+    { name: "below 0", address: -4, length: 4, reason: "beyond reach" },
+    { name: "no whole number", address: 0.5, length: 4, reason: "beyond reach" },
     {
       name: "past all RAM, far reach",
       address: top - 1,
@@ -95,8 +114,8 @@ describe("refused", () => {
       expect(port.write(address, data, 0, length)).toBe(Errno.EFAULT);
       expect([data.every((byte) => byte === 0x5a), mem.touchedBytes]).toEqual([true, 0]);
       expect(port.faults).toEqual([
-        { port: "ide", direction: "read", address, length, reason, time: 1234 },
-        { port: "ide", direction: "write", address, length, reason, time: 5678 },
+        { port: "ide", requester: 0, direction: "read", address, length, reason, time: 1234 },
+        { port: "ide", requester: 0, direction: "write", address, length, reason, time: 5678 },
       ]);
       expect([port.faultCount, bus.faultCount]).toEqual([2, 2]);
       expect([port.bytesRead, port.bytesWritten]).toEqual([0, 0]);

@@ -17,14 +17,33 @@ import {
   pageOf,
   pageOffset,
 } from "@physio/kern";
+import type { Adoptable } from "./adopt.ts";
+import { Lent } from "./adopt.ts";
 import { ROW_MASK, SECTION_FRAMES, SECTION_SHIFT } from "./section.ts";
 
-/** One range of RAM, made of zeros until somebody writes to it. */
-export interface BankConfig {
+const DOMAINS_MOST = 8;
+
+/** RAM that is zeros until somebody writes to it, and costs the host nothing till then. */
+export interface SparseBank {
   /** First address and length, multiples of the page size. */
   readonly base: PhysAddr;
   readonly size: Bytes;
+  /** Which memory domain (NUMA node) it belongs to, 0 … 7; 0 unless given. */
+  readonly domain?: number;
 }
+
+/** RAM that is the caller's own memory, used in place: see adopt.ts. */
+export interface AdoptedBank {
+  readonly base: PhysAddr;
+  readonly adopt: Adoptable;
+  /** Which part of it, in bytes: from `offset` (0) on, `size` (all the rest), whole pages. */
+  readonly offset?: Bytes;
+  readonly size?: Bytes;
+  readonly domain?: number;
+}
+
+/** One range of RAM. */
+export type BankConfig = SparseBank | AdoptedBank;
 
 export class Bank {
   readonly base: PhysAddr;
@@ -32,16 +51,21 @@ export class Bank {
   readonly firstFrame: Frame;
   /** One past the last frame. */
   readonly endFrame: Frame;
+  /** The caller's memory that this bank is; null: the bank is sparse. */
+  readonly lent: Lent | null;
+  readonly domain: number;
 
-  constructor(config: BankConfig, firstFrame: Frame) {
+  constructor(config: BankConfig, size: Bytes, lent: Lent | null, firstFrame: Frame) {
     this.base = config.base;
-    this.end = config.base + config.size;
+    this.end = config.base + size;
     this.firstFrame = firstFrame;
-    this.endFrame = firstFrame + config.size / PAGE_SIZE;
+    this.endFrame = firstFrame + size / PAGE_SIZE;
+    this.lent = lent;
+    this.domain = config.domain ?? 0;
   }
 }
 
-function checkBank({ base, size }: BankConfig, previousEnd: PhysAddr): void {
+function checkBank({ base, domain = 0 }: BankConfig, size: Bytes, previousEnd: PhysAddr): void {
   const what = `physmem: bank ${hex(base)}+${hex(size)}`;
   if (!isWhole(base) || !isWhole(size) || size === 0 || base + size - 1 > MAXADDR) {
     throw new ErrnoError(Errno.EINVAL, `${what} is not a range of 52-bit addresses`);
@@ -49,18 +73,35 @@ function checkBank({ base, size }: BankConfig, previousEnd: PhysAddr): void {
   if (pageOffset(base) !== 0 || pageOffset(size) !== 0) {
     throw new ErrnoError(Errno.EINVAL, `${what} is not page aligned`);
   }
+  if (!isWhole(domain) || domain >= DOMAINS_MOST)
+    throw new ErrnoError(Errno.EINVAL, `${what} has domain ${domain}`);
   if (base < previousEnd) throw new ErrnoError(Errno.EEXIST, `${what} overlaps another`);
 }
 
-/** Lay out frame numbers over the banks, sorted by address. @throws {ErrnoError} EINVAL, EEXIST, ENOMEM: over 2^31 frames. */
+function checkLent(lent: Lent, banks: readonly Bank[], base: PhysAddr): void {
+  for (const bank of banks) {
+    if (bank.lent?.overlaps(lent) !== true) continue;
+    throw new ErrnoError(
+      Errno.EEXIST,
+      `physmem: banks at ${hex(bank.base)} and ${hex(base)} adopt the same bytes`,
+    );
+  }
+}
+
+/** Lay out frame numbers over the banks, sorted by address. @throws {ErrnoError} EINVAL; EEXIST: two overlap; ENOMEM: over 2^31 frames. */
 export function layBanks(configs: readonly BankConfig[]): Bank[] {
   if (configs.length === 0) throw new ErrnoError(Errno.EINVAL, "physmem: no banks");
   const banks: Bank[] = [];
   let section = 0;
   let previousEnd = 0;
   for (const config of configs.toSorted((a, b) => a.base - b.base)) {
-    checkBank(config, previousEnd);
-    const bank = new Bank(config, section * SECTION_FRAMES + (pageOf(config.base) & ROW_MASK));
+    const { base } = config;
+    const lent = "adopt" in config ? new Lent(config.adopt, config.offset, config.size) : null;
+    const size = lent?.size ?? config.size ?? Number.NaN;
+    checkBank(config, size, previousEnd);
+    if (lent !== null) checkLent(lent, banks, base);
+    const firstFrame = section * SECTION_FRAMES + (pageOf(base) & ROW_MASK);
+    const bank = new Bank(config, size, lent, firstFrame);
     if (bank.endFrame > 2 ** 31 - 2 * SECTION_FRAMES) {
       throw new ErrnoError(
         Errno.ENOMEM,

@@ -1,24 +1,43 @@
 /**
- * The frame allocator: buddy free lists over sections.
+ * Buddy free lists over sections.
  *
  * Blocks are powers of two up to a section. Blocks below a section hang on lists linked through the
  * columns of their first frame; whole free sections hang on a list of their own and have no columns
- * until one is split. There is one set of lists per reach (24 bits, 32 bits, the rest), and a
- * request takes from the highest reach that serves it, so memory that limited devices need is spent
- * last. Follows sys/vm/vm_phys.c.
+ * until one is split. There is one set of lists, a pool, for every domain and reach (24 bits, 32
+ * bits, the rest). Follows sys/vm/vm_phys.c.
  *
- * Invariant (`checkFree`): every free frame is in exactly one free block, blocks are aligned to
- * their size and maximal, `freeFrames` is the sum.
+ * Invariant (`checkFree`): the `order` column says of every frame whether it is free; a free frame is
+ * in exactly one block or in the cache of single frames (frame-cache.ts); blocks are aligned to
+ * their size and maximal; the counts by pool and by section are the sums.
+ *
+ * Who may call: alloc.ts and what it is made of. Nothing here checks its caller.
  */
 import type { Frame } from "@physio/kern";
 import { MAXADDR_24BIT, MAXADDR_32BIT, NO_FRAME, PAGE_SIZE, panic } from "@physio/kern";
 import type { Bank } from "./bank.ts";
-import { NOT_FREE, ROW_MASK, SECTION_FRAMES, SECTION_SHIFT, Section } from "./section.ts";
+import {
+  CACHED,
+  INSIDE,
+  NOT_FREE,
+  NOT_RAM,
+  ROW_MASK,
+  SECTION_FRAMES,
+  SECTION_SHIFT,
+  Section,
+} from "./section.ts";
 
 export const MAX_ORDER = SECTION_SHIFT;
-const ORDERS = MAX_ORDER + 1;
-const REACHES = 3;
+export const REACHES = 3;
 const REACH_LIMIT = [MAXADDR_24BIT, MAXADDR_32BIT];
+
+// This module's own names: the compiler folds them.
+const SHIFT = SECTION_SHIFT;
+const ROW = ROW_MASK;
+const FRAMES = SECTION_FRAMES;
+const TOP = MAX_ORDER;
+const ORDERS = MAX_ORDER + 1;
+const USED = NOT_FREE;
+const BODY = INSIDE;
 
 // State of a section; 0: no RAM has these numbers.
 const WHOLE_FREE = 1; // on a list of whole sections
@@ -31,41 +50,48 @@ export class FrameAllocator {
   readonly sectionAddr: Float64Array;
   /** One past the last frame of each section; 0: it has none. */
   readonly sectionEnd: Int32Array;
+  /** The pool of each section: `domain * REACHES + reach`. */
+  readonly poolOf: Uint8Array;
+  /** Frames of each section and of each pool that are in free blocks (not in the cache). */
+  readonly sectionFree: Int32Array;
+  readonly poolFree: Int32Array;
+  /** RAM of each pool, in frames. */
+  readonly poolTotal: Int32Array;
+  readonly pools: number;
   totalFrames: number;
-  freeFrames: number;
-  /** Head of the list of free blocks, by reach and order: a frame, or a section for MAX_ORDER. */
+  /** Order of the block that the last `takeSmall` took. */
+  tookOrder: number;
+  /** Head of the list of free blocks, by pool and order: a frame, or a section for MAX_ORDER. */
   readonly #heads: Int32Array;
   readonly #state: Uint8Array;
-  readonly #reach: Uint8Array;
   readonly #nextSection: Int32Array;
   readonly #prevSection: Int32Array;
 
   constructor(banks: readonly Bank[]) {
-    const count = ((banks[banks.length - 1].endFrame - 1) >> SECTION_SHIFT) + 1;
+    const count = ((banks[banks.length - 1].endFrame - 1) >> SHIFT) + 1;
+    const pools = REACHES * (1 + banks.reduce((most, { domain }) => Math.max(most, domain), 0));
     this.banks = banks;
     this.sections = new Array<Section | null>(count).fill(null);
     this.sectionAddr = new Float64Array(count);
     this.sectionEnd = new Int32Array(count);
+    this.poolOf = new Uint8Array(count);
+    this.sectionFree = new Int32Array(count);
+    this.poolFree = new Int32Array(pools);
+    this.poolTotal = new Int32Array(pools);
+    this.pools = pools;
     this.totalFrames = 0;
-    this.freeFrames = 0;
-    this.#heads = new Int32Array(REACHES * ORDERS).fill(-1);
+    this.tookOrder = 0;
+    this.#heads = new Int32Array(pools * ORDERS).fill(-1);
     this.#state = new Uint8Array(count);
-    this.#reach = new Uint8Array(count);
     this.#nextSection = new Int32Array(count).fill(-1);
     this.#prevSection = new Int32Array(count).fill(-1);
+    // From the last to the first: lists give the lowest section first.
     for (const bank of banks) this.#addBank(bank);
   }
 
   /** The section of an allocated frame. */
   section(frame: Frame): Section {
-    return this.sections[frame >> SECTION_SHIFT]!;
-  }
-
-  /** Section `s` with columns, made now if it never was split: RAM may be written before it is allocated. */
-  materialise(s: number): Section {
-    const section = this.sections[s] ?? new Section();
-    this.sections[s] = section;
-    return section;
+    return this.sections[frame >> SHIFT]!;
   }
 
   /** State of section `s`, for the search of contiguous ranges. */
@@ -73,41 +99,60 @@ export class FrameAllocator {
     return this.#state[s] === WHOLE_FREE;
   }
 
+  /** Whether `frame` exists and is neither free nor cached. => any number. */
+  isAllocated(frame: Frame): boolean {
+    // The shifts would truncate a fraction and take NaN for 0.
+    if (frame >>> 0 !== frame) return false;
+    return this.sections[frame >>> SHIFT]?.order[frame & ROW] === USED;
+  }
+
   /**
-   * Take a block of 2^order frames from reach `reach` or below.
-   * @returns its first frame, or NO_FRAME.   @bsd #Y vm_phys_alloc_freelist_pages
+   * Take a block of at most 2^most frames out of `pool`, from the smallest block there is; its order
+   * is in `tookOrder`. @returns its first frame, or NO_FRAME.   @bsd #Y vm_phys_alloc_freelist_pages
    */
-  allocBlock(order: number, reach: number = REACHES - 1): Frame {
-    for (let r = reach; r >= 0; r--) {
-      for (let o = order; o <= MAX_ORDER; o++) {
-        const head = this.#heads[r * ORDERS + o];
-        if (head < 0) continue;
-        const frame = o === MAX_ORDER ? head << SECTION_SHIFT : head;
-        this.takeBlock(frame, o);
-        if (o > order) this.freeRange(frame + (1 << order), (1 << o) - (1 << order));
-        return frame;
-      }
+  takeSmall(pool: number, most: number): Frame {
+    for (let order = 0; order <= TOP; order++) {
+      const frame = this.firstBlock(pool, order);
+      if (frame === NO_FRAME) continue;
+      this.tookOrder = Math.min(order, most);
+      this.#detach(frame, order);
+      // The halves that stay are maximal already: their buddies are what is taken or split further.
+      for (let o = order - 1; o >= most; o--) this.#link(frame + (1 << o), o);
+      this.#markUsed(frame, this.tookOrder);
+      return frame;
     }
     return NO_FRAME;
   }
 
   /** First block of a list: `nextBlock` leads on. */
-  firstBlock(reach: number, order: number): Frame {
-    const head = this.#heads[reach * ORDERS + order];
-    return head < 0 ? NO_FRAME : order === MAX_ORDER ? head << SECTION_SHIFT : head;
+  firstBlock(pool: number, order: number): Frame {
+    const head = this.#heads[pool * ORDERS + order];
+    return head < 0 ? NO_FRAME : order === TOP ? head << SHIFT : head;
   }
 
   nextBlock(frame: Frame, order: number): Frame {
-    if (order < MAX_ORDER) return this.section(frame).next[frame & ROW_MASK];
-    const next = this.#nextSection[frame >> SECTION_SHIFT];
-    return next < 0 ? NO_FRAME : next << SECTION_SHIFT;
+    if (order < TOP) return this.section(frame).next[frame & ROW];
+    const next = this.#nextSection[frame >> SHIFT];
+    return next < 0 ? NO_FRAME : next << SHIFT;
   }
 
   /** Remove a free block from its list; its frames are allocated then. => it is a free block of that order. */
   takeBlock(frame: Frame, order: number): void {
-    this.freeFrames -= 1 << order;
-    if (order === MAX_ORDER) this.#takeSection(frame >> SECTION_SHIFT);
-    else this.#unlink(frame, order);
+    this.#detach(frame, order);
+    this.#markUsed(frame, order);
+  }
+
+  /** Allocate [`frame`, `frame + count`) out of the free blocks that hold it. => all are in free blocks. */
+  carve(frame: Frame, count: number): void {
+    let at = this.#blockAt(frame);
+    while (at < frame + count) {
+      const order = this.#orderAt(at);
+      const end = at + (1 << order);
+      this.takeBlock(at, order);
+      if (at < frame) this.freeRange(at, frame - at);
+      if (end > frame + count) this.freeRange(frame + count, end - frame - count);
+      at = end;
+    }
   }
 
   /** Free [`frame`, `frame + count`), merging with free neighbours. => allocated frames of one bank. @bsd #Y vm_phys_free_contig */
@@ -115,8 +160,8 @@ export class FrameAllocator {
     let at = frame;
     let left = count;
     while (left > 0) {
-      const low = at & -at & (SECTION_FRAMES - 1);
-      let order = low === 0 ? MAX_ORDER : 31 - Math.clz32(low);
+      const low = at & -at & (FRAMES - 1);
+      let order = low === 0 ? TOP : 31 - Math.clz32(low);
       while (1 << order > left) order--;
       this.#freeBlock(at, order);
       at += 1 << order;
@@ -124,134 +169,172 @@ export class FrameAllocator {
     }
   }
 
-  /** Panic if a free block begins in [`frame`, `frame + count`); freeRange sees those that hold one of its blocks. */
-  checkNoneFree(frame: Frame, count: number): void {
-    for (let f = frame; f < frame + count; f++) {
-      const section = this.sections[f >> SECTION_SHIFT];
-      if (section !== null && section.order[f & ROW_MASK] !== NOT_FREE)
-        panic(`physmem: frame ${f} is freed twice`);
-    }
+  /** Free one frame, used or cached. */
+  freeOne(frame: Frame): void {
+    this.#freeBlock(frame, 0);
   }
 
-  /** Highest reach whose lists may hold addresses up to `high`. */
+  /** Highest reach whose pools may hold addresses up to `high`. */
   reachOf(high: number): number {
     for (let r = 0; r < REACHES - 1; r++) if (high <= REACH_LIMIT[r]) return r;
     return REACHES - 1;
   }
 
-  /** Walk all lists and panic on a broken invariant. */
-  checkFree(): void {
+  /** Walk all lists and panic on a broken invariant. @returns frames in free blocks. */
+  checkFree(): number {
     let free = 0;
-    for (let list = 0; list < REACHES * ORDERS; list++) {
-      const order = list % ORDERS;
-      const reach = (list - order) / ORDERS;
-      for (let f = this.firstBlock(reach, order); f !== NO_FRAME; f = this.nextBlock(f, order)) {
-        this.#checkBlock(f, order, reach);
-        free += 1 << order;
+    for (let pool = 0; pool < this.pools; pool++) {
+      let inPool = 0;
+      for (let order = 0; order <= TOP; order++) {
+        for (let f = this.firstBlock(pool, order); f !== NO_FRAME; f = this.nextBlock(f, order)) {
+          this.#checkBlock(f, order, pool);
+          inPool += 1 << order;
+        }
       }
+      if (inPool !== this.poolFree[pool])
+        panic(`physmem: ${inPool} frames of pool ${pool} are free, counted ${this.poolFree[pool]}`);
+      free += inPool;
     }
-    if (free !== this.freeFrames)
-      panic(`physmem: ${free} frames are free, counted ${this.freeFrames}`);
+    for (let s = 0; s < this.sections.length; s++) this.#checkSection(s);
+    return free;
   }
 
-  #checkBlock(frame: Frame, order: number, reach: number): void {
-    const s = frame >> SECTION_SHIFT;
-    if (this.#reach[s] !== reach)
-      panic(`physmem: frame ${frame} is on the lists of reach ${reach}`);
-    if (order === MAX_ORDER) {
+  #checkBlock(frame: Frame, order: number, pool: number): void {
+    const s = frame >> SHIFT;
+    if (this.poolOf[s] !== pool) panic(`physmem: frame ${frame} is on the lists of pool ${pool}`);
+    if (order === TOP) {
       if (this.#state[s] !== WHOLE_FREE) panic(`physmem: section ${s} is on the free list`);
       return;
     }
     const { order: orders } = this.section(frame);
-    if (orders[frame & ROW_MASK] !== order) panic(`physmem: frame ${frame} is on list ${order}`);
-    const buddy = (frame & ROW_MASK) ^ (1 << order);
-    if (orders[buddy] === order) panic(`physmem: frames ${frame} and its buddy are not merged`);
+    const row = frame & ROW;
+    if (orders[row] !== order) panic(`physmem: frame ${frame} is on list ${order}`);
+    if (orders[row ^ (1 << order)] === order)
+      panic(`physmem: frames ${frame} and its buddy are not merged`);
+    for (let r = row + 1; r < row + (1 << order); r++)
+      if (orders[r] !== BODY) panic(`physmem: row ${r} of section ${s} is not in its block`);
+  }
+
+  /** The column against the count: every free frame is in a block. */
+  #checkSection(s: number): void {
+    const section = this.sections[s];
+    let free = this.#state[s] === WHOLE_FREE ? FRAMES : 0;
+    if (section !== null) {
+      free = 0;
+      for (const order of section.order) if (order <= TOP || order === BODY) free++;
+    }
+    if (free !== this.sectionFree[s])
+      panic(`physmem: ${free} rows of section ${s} are free, counted ${this.sectionFree[s]}`);
   }
 
   #addBank(bank: Bank): void {
     this.totalFrames += bank.endFrame - bank.firstFrame;
-    const last = (bank.endFrame - 1) >> SECTION_SHIFT;
-    for (let s = last; s >= bank.firstFrame >> SECTION_SHIFT; s--) {
-      const from = Math.max(bank.firstFrame, s << SECTION_SHIFT);
-      const to = Math.min(bank.endFrame, (s + 1) << SECTION_SHIFT);
+    const last = (bank.endFrame - 1) >> SHIFT;
+    for (let s = last; s >= bank.firstFrame >> SHIFT; s--) {
+      const from = Math.max(bank.firstFrame, s << SHIFT);
+      const to = Math.min(bank.endFrame, (s + 1) << SHIFT);
       const address = bank.base + (from - bank.firstFrame) * PAGE_SIZE;
-      this.#reach[s] = this.reachOf(address);
+      const pool = bank.domain * REACHES + this.reachOf(address);
+      this.poolOf[s] = pool;
+      this.poolTotal[pool] += to - from;
       this.sectionEnd[s] = to;
-      this.sectionAddr[s] = address - (from - (s << SECTION_SHIFT)) * PAGE_SIZE;
-      if (to - from === SECTION_FRAMES) this.#freeSection(s);
-      else {
+      this.sectionAddr[s] = address - (from - (s << SHIFT)) * PAGE_SIZE;
+      if (to - from === FRAMES) {
+        this.#freeSection(s);
+        this.sectionFree[s] = FRAMES;
+        this.poolFree[pool] += FRAMES;
+      } else {
         this.#state[s] = SPLIT;
-        this.materialise(s);
+        const section = new Section();
+        section.order.fill(NOT_RAM);
+        this.sections[s] = section;
         this.freeRange(from, to - from);
       }
     }
   }
 
-  #freeBlock(frame: Frame, order: number): void {
-    this.#checkNotFree(frame, order);
-    if (order === MAX_ORDER) {
-      this.#freeSection(frame >> SECTION_SHIFT);
-      return;
+  /** The free block that holds `frame`. */
+  #blockAt(frame: Frame): Frame {
+    const s = frame >> SHIFT;
+    if (this.#state[s] === WHOLE_FREE) return s << SHIFT;
+    const { order: orders } = this.sections[s]!;
+    for (let o = 0; o < TOP; o++) {
+      const row = frame & ROW & ~((1 << o) - 1);
+      if (orders[row] === o) return (s << SHIFT) + row;
     }
-    const { order: orders } = this.section(frame);
-    const base = frame - (frame & ROW_MASK);
-    let row = frame & ROW_MASK;
-    let o = order;
-    this.freeFrames += 1 << order;
-    while (o < MAX_ORDER && orders[row ^ (1 << o)] === o) {
-      this.#unlink(base + (row ^ (1 << o)), o);
-      row &= ~(1 << o);
-      o++;
-    }
-    if (o < MAX_ORDER) {
-      this.#link(base + row, o);
-      return;
-    }
-    this.freeFrames -= SECTION_FRAMES; // counted block by block; #freeSection counts it whole
-    this.#freeSection(base >> SECTION_SHIFT);
+    panic(`physmem: frame ${frame} is in no free block`);
   }
 
-  #checkNotFree(frame: Frame, order: number): void {
-    const section = this.sections[frame >> SECTION_SHIFT];
-    if (section === null || this.#state[frame >> SECTION_SHIFT] !== SPLIT) {
-      panic(`physmem: free of frame ${frame}, which is not allocated`);
+  #orderAt(frame: Frame): number {
+    if (this.#state[frame >> SHIFT] === WHOLE_FREE) return TOP;
+    return this.section(frame).order[frame & ROW];
+  }
+
+  #freeBlock(frame: Frame, order: number): void {
+    const s = frame >> SHIFT;
+    const { order: orders } = this.sections[s]!;
+    this.sectionFree[s] += 1 << order;
+    this.poolFree[this.poolOf[s]] += 1 << order;
+    let row = frame & ROW;
+    let o = order;
+    if (order === 0) orders[row] = BODY;
+    else orders.fill(BODY, row, row + (1 << order));
+    while (o < TOP && orders[row ^ (1 << o)] === o) {
+      const buddy = row ^ (1 << o);
+      this.#unlink((s << SHIFT) + buddy, o);
+      orders[buddy] = BODY;
+      row &= buddy;
+      o++;
     }
-    const row = frame & ROW_MASK;
-    for (let o = order; o <= MAX_ORDER; o++) {
-      if (section.order[row & ~((1 << o) - 1)] === o)
-        panic(`physmem: frame ${frame} is freed twice`);
-    }
+    if (o < TOP) this.#link((s << SHIFT) + row, o);
+    else this.#freeSection(s);
+  }
+
+  #detach(frame: Frame, order: number): void {
+    if (order === TOP) this.#takeSection(frame >> SHIFT);
+    else this.#unlink(frame, order);
+  }
+
+  /** Count a detached block, or the first part of one, as allocated. */
+  #markUsed(frame: Frame, order: number): void {
+    const s = frame >> SHIFT;
+    const row = frame & ROW;
+    const { order: orders } = this.sections[s]!;
+    this.sectionFree[s] -= 1 << order;
+    this.poolFree[this.poolOf[s]] -= 1 << order;
+    if (order === 0) orders[row] = USED;
+    else orders.fill(USED, row, row + (1 << order));
   }
 
   #link(frame: Frame, order: number): void {
-    const list = this.#reach[frame >> SECTION_SHIFT] * ORDERS + order;
-    const section = this.section(frame);
+    const s = frame >> SHIFT;
+    const list = this.poolOf[s] * ORDERS + order;
+    const section = this.sections[s]!;
     const head = this.#heads[list];
-    const row = frame & ROW_MASK;
+    const row = frame & ROW;
     section.order[row] = order;
     section.next[row] = head;
     section.prev[row] = -1;
-    if (head >= 0) this.section(head).prev[head & ROW_MASK] = frame;
+    if (head >= 0) this.sections[head >> SHIFT]!.prev[head & ROW] = frame;
     this.#heads[list] = frame;
   }
 
   #unlink(frame: Frame, order: number): void {
-    const section = this.section(frame);
-    const row = frame & ROW_MASK;
-    const { next, prev } = section;
-    if (prev[row] < 0)
-      this.#heads[this.#reach[frame >> SECTION_SHIFT] * ORDERS + order] = next[row];
-    else this.section(prev[row]).next[prev[row] & ROW_MASK] = next[row];
-    if (next[row] >= 0) this.section(next[row]).prev[next[row] & ROW_MASK] = prev[row];
-    section.order[row] = NOT_FREE;
+    const s = frame >> SHIFT;
+    const row = frame & ROW;
+    const { next, prev } = this.sections[s]!;
+    const after = next[row];
+    const before = prev[row];
+    if (before < 0) this.#heads[this.poolOf[s] * ORDERS + order] = after;
+    else this.sections[before >> SHIFT]!.next[before & ROW] = after;
+    if (after >= 0) this.sections[after >> SHIFT]!.prev[after & ROW] = before;
     next[row] = -1;
     prev[row] = -1;
   }
 
   #freeSection(s: number): void {
-    const list = this.#reach[s] * ORDERS + MAX_ORDER;
+    const list = this.poolOf[s] * ORDERS + TOP;
     const head = this.#heads[list];
-    this.freeFrames += SECTION_FRAMES;
     this.#state[s] = WHOLE_FREE;
     this.#nextSection[s] = head;
     this.#prevSection[s] = -1;
@@ -263,10 +346,20 @@ export class FrameAllocator {
     if (this.#state[s] !== WHOLE_FREE) panic(`physmem: section ${s} is not free`);
     const next = this.#nextSection[s];
     const prev = this.#prevSection[s];
-    if (prev < 0) this.#heads[this.#reach[s] * ORDERS + MAX_ORDER] = next;
+    if (prev < 0) this.#heads[this.poolOf[s] * ORDERS + TOP] = next;
     else this.#nextSection[prev] = next;
     if (next >= 0) this.#prevSection[next] = prev;
     this.#state[s] = SPLIT;
-    this.materialise(s);
+    if (this.sections[s] !== null) return;
+    const section = new Section();
+    section.order.fill(BODY);
+    this.sections[s] = section;
   }
+}
+
+/** What the `order` column says of a frame, for messages. */
+export function frameState(order: number): string {
+  if (order === USED) return "allocated";
+  if (order === NOT_RAM) return "no RAM";
+  return order === CACHED ? "free, in the cache" : "free";
 }

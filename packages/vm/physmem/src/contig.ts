@@ -1,12 +1,21 @@
 /**
- * Contiguous allocation under constraints: contigmalloc(9).
+ * The search for contiguous frames under constraints: contigmalloc(9).
  *
- * Up to a section, the range is cut out of one free block; above, out of a run of whole free
- * sections. What is left of the blocks goes back to the free lists. Follows vm_phys_alloc_contig.
+ * First the free lists, which find a block that is large enough at once. When none fits, a scan in
+ * order of address that joins free blocks over the borders of blocks and sections, and so finds any
+ * run there is: a request fails only when no run of free frames obeys its limits. Either way the
+ * highest reach comes first, and a reach is left for a lower one only when none of its blocks fits.
+ * Follows vm_phys_alloc_contig, vm_phys_find_queues_contig.
+ *
+ * One search is made once and used again; it holds numbers only and makes no garbage.
  */
 import type { Bytes, Frame, PhysAddr } from "@physio/kern";
 import {
   alignUp,
+  hex,
+  isPowerOf2,
+  isWhole,
+  MAXADDR,
   MAXADDR_24BIT,
   MAXADDR_32BIT,
   NO_FRAME,
@@ -15,8 +24,31 @@ import {
 } from "@physio/kern";
 import type { Bank } from "./bank.ts";
 import type { FrameAllocator } from "./buddy.ts";
-import { MAX_ORDER } from "./buddy.ts";
-import { SECTION_FRAMES, SECTION_SHIFT } from "./section.ts";
+import { MAX_ORDER, REACHES } from "./buddy.ts";
+import type { FrameCache } from "./frame-cache.ts";
+import { ROW_MASK, SECTION_FRAMES, SECTION_SHIFT } from "./section.ts";
+
+// This module's own names: the compiler folds them.
+const SHIFT = SECTION_SHIFT;
+const ROW = ROW_MASK;
+const FRAMES = SECTION_FRAMES;
+const PAGE = PAGE_SIZE;
+const TOP = MAX_ORDER;
+const NONE: Frame = NO_FRAME;
+/** Blocks of one list that are tried before the scan is the better way. */
+const LOOKS = 24;
+/** First address of each reach. */
+const FROM_24 = MAXADDR_24BIT + 1;
+const FROM_32 = MAXADDR_32BIT + 1;
+const FLOOR = [0, FROM_24, FROM_32];
+const MOST = MAXADDR;
+const WHOLE_MOST = Number.MAX_SAFE_INTEGER;
+const SMALL = 2 ** 30;
+// Slots of the limits.
+const LOW = 0;
+const HIGH = 1;
+const ALIGN = 2;
+const BOUNDARY = 3;
 
 /** Limits of a contiguous range. `align` and `boundary` are powers of 2; `boundary` 0 is none. */
 export interface ContigLimits {
@@ -25,90 +57,265 @@ export interface ContigLimits {
   readonly high: PhysAddr;
   readonly align: Bytes;
   readonly boundary: Bytes;
+  /** The domain that gives the frames; ANY_DOMAIN when absent. */
+  readonly domain: number;
 }
 
-/** First address of a fitting range inside of [`start`, `end`), or −1. */
-function place(start: PhysAddr, end: PhysAddr, size: Bytes, limits: ContigLimits): PhysAddr {
-  let at = alignUp(Math.max(start, limits.low), Math.max(limits.align, PAGE_SIZE));
-  if (!withinBoundary(at, size, limits.boundary)) {
-    at = alignUp(at, Math.max(limits.boundary, limits.align));
-    if (!withinBoundary(at, size, limits.boundary)) return -1;
+export class ContigSearch {
+  /** What is searched for: written by `set`. `domain` −1 is any. */
+  count: number;
+  domain: number;
+  /** Whether the last search had to scan. */
+  scanned: boolean;
+  /** The limits by LOW … BOUNDARY. */
+  readonly #limits: Float64Array;
+  readonly #frames: FrameAllocator;
+  readonly #cache: FrameCache;
+  /** Whether a list was left before all of its blocks were tried. */
+  #cutShort: boolean;
+
+  constructor(frames: FrameAllocator, cache: FrameCache) {
+    this.count = 0;
+    this.domain = -1;
+    this.scanned = false;
+    this.#limits = new Float64Array(4);
+    this.#frames = frames;
+    this.#cache = cache;
+    this.#cutShort = false;
   }
-  return at + size <= end && at + size - 1 <= limits.high ? at : -1;
-}
 
-const bankOf = (frames: FrameAllocator, frame: Frame): Bank =>
-  frames.banks.find((bank) => frame >= bank.firstFrame && frame < bank.endFrame)!;
+  /**
+   * What to search for. A limit that is absent is none.
+   *
+   * A large number that is read from an object of the caller's becomes an object of 16 bytes unless
+   * it goes straight into an array of doubles, and only `in` tells that it is there without looking
+   * at it; so a limit that is there but undefined fails `#isSane` and is looked at again.
+   * @returns whether the limits are whole numbers and powers of 2 that leave room for the count.
+   */
+  set(count: number, limits: Partial<ContigLimits>): boolean {
+    const all = this.#limits;
+    this.count = count;
+    this.domain = limits.domain ?? -1;
+    all[LOW] = "low" in limits ? limits.low! : 0;
+    all[HIGH] = "high" in limits ? limits.high! : MOST;
+    all[ALIGN] = "align" in limits ? limits.align! : PAGE;
+    all[BOUNDARY] = "boundary" in limits ? limits.boundary! : 0;
+    if (this.#isSane()) return true;
+    all[LOW] = limits.low ?? 0;
+    all[HIGH] = limits.high ?? MOST;
+    all[ALIGN] = limits.align ?? PAGE;
+    all[BOUNDARY] = limits.boundary ?? 0;
+    return this.#isSane();
+  }
 
-/** @returns the first of `count` frames in a row that obey `limits`, or NO_FRAME. */
-export function allocContig(frames: FrameAllocator, count: number, limits: ContigLimits): Frame {
-  if (count > SECTION_FRAMES) return allocHighest(frames, count, limits);
-  const least = count === 1 ? 0 : 32 - Math.clz32(count - 1);
-  for (let reach = frames.reachOf(limits.high); reach >= 0; reach--) {
-    for (let order = least; order <= MAX_ORDER; order++) {
-      const at = searchList(frames, reach, order, count, limits);
-      if (at !== NO_FRAME) return at;
+  describe(): string {
+    const [low, high, align, boundary] = this.#limits;
+    return `${this.count} pages, ${hex(low)}-${hex(high)}, align ${align}, boundary ${boundary}`;
+  }
+
+  /** Find and take. => `isSane`. @returns the first of `count` frames in a row that obey the limits, or NO_FRAME. */
+  run(): Frame {
+    const high = this.#limits[HIGH];
+    const top = high >= FROM_32 ? 2 : high >= FROM_24 ? 1 : 0;
+    let scanned = 0; // a bit for every reach
+    this.scanned = false;
+    for (let reach = top; reach >= 0; reach--) {
+      this.#cutShort = false;
+      let at = this.#searchReach(reach);
+      if (at === NONE && this.#drain(reach)) at = this.#searchReach(reach);
+      if (at === NONE && this.#cutShort) {
+        at = this.#scan(reach);
+        scanned += 1 << reach;
+      }
+      if (at !== NONE) return this.#take(at);
     }
+    for (let reach = top; reach >= 0; reach--) {
+      const at = (scanned & (1 << reach)) === 0 ? this.#scan(reach) : NONE;
+      if (at !== NONE) return this.#take(at);
+    }
+    return NONE;
   }
-  return NO_FRAME;
-}
 
-function searchList(
-  frames: FrameAllocator,
-  reach: number,
-  order: number,
-  count: number,
-  limits: ContigLimits,
-): Frame {
-  const size = count * PAGE_SIZE;
-  for (let b = frames.firstBlock(reach, order); b !== NO_FRAME; b = frames.nextBlock(b, order)) {
-    const bank = bankOf(frames, b);
-    const start = bank.base + (b - bank.firstFrame) * PAGE_SIZE;
-    const at = place(start, start + PAGE_SIZE * 2 ** order, size, limits);
-    if (at < 0) continue;
-    const frame = b + (at - start) / PAGE_SIZE;
-    frames.takeBlock(b, order);
-    frames.freeRange(b, frame - b);
-    frames.freeRange(frame + count, b + (1 << order) - frame - count);
+  /** Without calls that take an address: each would make 16 bytes of garbage of it. */
+  #isSane(): boolean {
+    const low = this.#limits[LOW];
+    const high = this.#limits[HIGH];
+    const align = this.#limits[ALIGN];
+    const boundary = this.#limits[BOUNDARY];
+    if (!(isWhole(this.count) && this.count > 0)) return false;
+    if (!(low >= 0 && low <= WHOLE_MOST && Math.floor(low) === low)) return false;
+    if (!(high >= 0 && high <= WHOLE_MOST && Math.floor(high) === high)) return false;
+    // A large one is scaled down: what is left of a power of 2 is one.
+    if (!isPowerOf2(align <= SMALL ? align : align / SMALL) || align > MOST + 1) return false;
+    if (boundary === 0) return true;
+    if (!isPowerOf2(boundary <= SMALL ? boundary : boundary / SMALL)) return false;
+    return boundary >= this.count * PAGE && boundary <= MOST + 1;
+  }
+
+  #take(frame: Frame): Frame {
+    this.#frames.carve(frame, this.count);
     return frame;
   }
-  return NO_FRAME;
-}
 
-/** Whole sections, from the highest reach that has such a run. */
-function allocHighest(frames: FrameAllocator, count: number, limits: ContigLimits): Frame {
-  for (const floor of [MAXADDR_32BIT + 1, MAXADDR_24BIT + 1]) {
-    if (floor <= limits.low || floor > limits.high) continue;
-    const at = allocSections(frames, count, { ...limits, low: floor });
-    if (at !== NO_FRAME) return at;
-  }
-  return allocSections(frames, count, limits);
-}
-
-function allocSections(frames: FrameAllocator, count: number, limits: ContigLimits): Frame {
-  const size = count * PAGE_SIZE;
-  for (const bank of frames.banks) {
-    const last = (bank.endFrame - 1) >> SECTION_SHIFT;
-    for (let s = bank.firstFrame >> SECTION_SHIFT; s <= last; s++) {
-      if (!frames.isWholeFree(s)) continue;
-      let end = s + 1;
-      while (end <= last && frames.isWholeFree(end)) end++;
-      const start = bank.base + ((s << SECTION_SHIFT) - bank.firstFrame) * PAGE_SIZE;
-      const stop = start + (end - s) * SECTION_FRAMES * PAGE_SIZE;
-      const at = place(start, stop, size, limits);
-      if (at >= 0) return takeRun(frames, bank.firstFrame + (at - bank.base) / PAGE_SIZE, count);
-      s = end;
+  /** Give the cached frames of a reach back to the lists. @returns whether there were any. */
+  #drain(reach: number): boolean {
+    let any = false;
+    for (let pool = reach; pool < this.#frames.pools; pool += REACHES) {
+      if (this.#cache.depth[pool] === 0 || !this.#allows(pool)) continue;
+      this.#cache.drain(pool);
+      any = true;
     }
+    return any;
   }
-  return NO_FRAME;
+
+  #allows(pool: number): boolean {
+    return this.domain < 0 || Math.floor(pool / REACHES) === this.domain;
+  }
+
+  #searchReach(reach: number): Frame {
+    for (let pool = reach; pool < this.#frames.pools; pool += REACHES) {
+      if (this.#frames.poolFree[pool] < this.count || !this.#allows(pool)) continue;
+      const at = this.count > FRAMES ? this.#searchSections(reach, pool) : this.#searchPool(pool);
+      if (at !== NONE) return at;
+    }
+    return NONE;
+  }
+
+  /** Blocks that the alignment surely suits come first, smaller ones that may suit after them. */
+  #searchPool(pool: number): Frame {
+    const least = orderOf(this.count);
+    const sure = Math.max(
+      least,
+      orderOf(Math.max(1, Math.min(this.#limits[ALIGN], FRAMES * PAGE) / PAGE)),
+    );
+    for (let order = sure; order <= TOP; order++) {
+      const at = this.#searchList(pool, order);
+      if (at !== NONE) return at;
+    }
+    for (let order = least; order < sure; order++) {
+      const at = this.#searchList(pool, order);
+      if (at !== NONE) return at;
+    }
+    return NONE;
+  }
+
+  #searchList(pool: number, order: number): Frame {
+    const frames = this.#frames;
+    let looks = LOOKS;
+    for (let b = frames.firstBlock(pool, order); b !== NONE; b = frames.nextBlock(b, order)) {
+      if (looks-- === 0) {
+        this.#cutShort = true;
+        return NONE;
+      }
+      const at = this.#place(b, b + (1 << order));
+      if (at !== NONE) return at;
+    }
+    return NONE;
+  }
+
+  /** Runs of whole free sections, for what no list has. */
+  #searchSections(reach: number, pool: number): Frame {
+    const domain = Math.floor(pool / REACHES);
+    const { banks } = this.#frames;
+    for (let i = 0; i < banks.length; i++) {
+      const at = banks[i].domain === domain ? this.#scanBank(banks[i], reach, true) : NONE;
+      if (at !== NONE) return at;
+    }
+    return NONE;
+  }
+
+  /** All free frames of a reach, and runs that begin in it. */
+  #scan(reach: number): Frame {
+    const { banks, pools } = this.#frames;
+    this.scanned = true;
+    for (let pool = reach; pool < pools; pool += REACHES) {
+      if (!this.#allows(pool)) continue;
+      const domain = Math.floor(pool / REACHES);
+      for (let i = 0; i < banks.length; i++) {
+        const at = banks[i].domain === domain ? this.#scanBank(banks[i], reach, false) : NONE;
+        if (at !== NONE) return at;
+      }
+    }
+    return NONE;
+  }
+
+  /** The sections of `bank` that begin in `reach`, and those behind them while a run goes on. */
+  #scanBank(bank: Bank, reach: number, wholeOnly: boolean): Frame {
+    const { sectionFree } = this.#frames;
+    const from = Math.max(bank.base, this.#limits[LOW], FLOOR[reach]);
+    if (from >= bank.end || from > this.#limits[HIGH]) return NONE;
+    const first = frameIn(bank, from) >> SHIFT;
+    const last = frameIn(bank, Math.min(bank.end - 1, this.#limits[HIGH])) >> SHIFT;
+    const stop = reach === REACHES - 1 ? bank.end : Math.min(bank.end, FLOOR[reach + 1]);
+    const lastBegin = stop <= from ? first - 1 : frameIn(bank, stop - 1) >> SHIFT;
+    let start: Frame = NONE; // of the run that reaches up to this section
+    for (let s = first; s <= last; s++) {
+      if (start === NONE && s > lastBegin) return NONE;
+      const begin = s << SHIFT;
+      if (sectionFree[s] === FRAMES) {
+        if (start === NONE) start = begin;
+        continue;
+      }
+      if (start !== NONE && (wholeOnly || sectionFree[s] === 0)) {
+        const at = this.#place(start, begin);
+        if (at !== NONE) return at;
+        start = NONE;
+      }
+      if (wholeOnly || sectionFree[s] === 0) continue;
+      start = this.#scanSection(s, start);
+      if (start <= PLACED) return PLACED - start;
+    }
+    return start === NONE ? NONE : this.#place(start, Math.min((last + 1) << SHIFT, bank.endFrame));
+  }
+
+  /**
+   * The free blocks of a split section. `start` is a run that ends where the section begins, or NO_FRAME.
+   * @returns the run that the section ends with, or NO_FRAME; when a range fits, PLACED − its first frame.
+   */
+  #scanSection(s: number, start: Frame): number {
+    const { order: orders } = this.#frames.sections[s]!;
+    const begin = s << SHIFT;
+    let run = start;
+    let row = 0;
+    while (row < FRAMES) {
+      const order = orders[row];
+      if (order <= TOP) {
+        if (run === NONE) run = begin + row;
+        row += 1 << order;
+        continue;
+      }
+      if (run !== NONE) {
+        const at = begin + row - run >= this.count ? this.#place(run, begin + row) : NONE;
+        if (at !== NONE) return PLACED - at;
+        run = NONE;
+      }
+      row++;
+    }
+    return run;
+  }
+
+  /** First frame of a fitting range in the free frames [`start`, `end`), which lie in one bank, or NO_FRAME. */
+  #place(start: Frame, end: Frame): Frame {
+    if (end - start < this.count) return NONE;
+    const s = start >> SHIFT;
+    const base = this.#frames.sectionAddr[s] + (start & ROW) * PAGE;
+    const size = this.count * PAGE;
+    const align = Math.max(this.#limits[ALIGN], PAGE);
+    let at = alignUp(Math.max(base, this.#limits[LOW]), align);
+    if (!withinBoundary(at, size, this.#limits[BOUNDARY])) at = alignUp(at, this.#limits[BOUNDARY]); // above `align`, or `at` would not cross it
+    if (at + size > base + (end - start) * PAGE || at + size - 1 > this.#limits[HIGH]) return NONE;
+    return start + (at - base) / PAGE;
+  }
 }
 
-/** Take [`frame`, `frame + count`) out of the whole free sections that hold it. */
-function takeRun(frames: FrameAllocator, frame: Frame, count: number): Frame {
-  const first = frame >> SECTION_SHIFT;
-  const last = (frame + count - 1) >> SECTION_SHIFT;
-  for (let s = first; s <= last; s++) frames.takeBlock(s << SECTION_SHIFT, MAX_ORDER);
-  frames.freeRange(first << SECTION_SHIFT, frame - (first << SECTION_SHIFT));
-  frames.freeRange(frame + count, ((last + 1) << SECTION_SHIFT) - frame - count);
-  return frame;
+/** Below all frames: how a scan of a section says that it found a place. */
+const PLACED = -2;
+
+/** The smallest order whose blocks hold `count` frames. => 1 … 1024. */
+function orderOf(count: number): number {
+  return count === 1 ? 0 : 32 - Math.clz32(count - 1);
+}
+
+function frameIn(bank: Bank, pa: PhysAddr): Frame {
+  return bank.firstFrame + Math.floor((pa - bank.base) / PAGE);
 }

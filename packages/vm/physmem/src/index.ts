@@ -1,6 +1,14 @@
-export type { Bank, BankConfig } from "./bank.ts";
+export type { Adoptable, GrowableMemory } from "./adopt.ts";
+export { ANY_DOMAIN } from "./alloc.ts";
+export type { AdoptedBank, Bank, BankConfig, SparseBank } from "./bank.ts";
 export type { ContigLimits } from "./contig.ts";
+export type { DomainMemory, DomainPolicy } from "./domains.ts";
+export { domainSet } from "./domains.ts";
 export type { PhysMemConfig } from "./physmem.ts";
 export { PhysMem } from "./physmem.ts";
+export type { Pressure, PressureMarks, ReclaimHook } from "./pressure.ts";
+export { AllocClass } from "./pressure.ts";
+export type { AllocCounters, DomainFrames, FreeLists } from "./report.ts";
+export { formatFreeLists } from "./report.ts";
 export type { Section } from "./section.ts";
 export { ROW_MASK, SECTION_FRAMES } from "./section.ts";

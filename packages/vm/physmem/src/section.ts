@@ -2,11 +2,13 @@
  * Sections: 4 MiB of RAM with the columns of its 1024 frames.
  *
  * A machine may have a terabyte of RAM on a host that has little, so both halves of a section come
- * late: the columns when the allocator first splits it, the bytes when somebody first writes to it.
- * Frames are rows of these columns, never objects: about 26 bytes a page.
+ * late: the columns here when the allocator first splits it, the bytes (ram.ts) when somebody first
+ * writes to it. Frames are rows of these columns, never objects. Bytes a page: order 1, links 4 + 4,
+ * flags 2, queue 1, pmapBits 1, wireCount 2, owner 4, index 8, pv 4: 31, and 32 is the limit.
  *
- * Who may write which column: `order`, and the links of a free frame, belong to the allocator; all
- * others belong to whoever allocated the frame (uvm for pages of objects).
+ * Who may write which column: `order`, `wireCount` and the links of a free frame belong to the
+ * allocator, `pmapBits` and `pv` to pmap; all others belong to whoever allocated the frame (uvm for
+ * pages of objects).
  */
 import { PAGE_SIZE } from "@physio/kern";
 
@@ -15,14 +17,18 @@ export const SECTION_FRAMES = 1024;
 export const SECTION_BYTES = SECTION_FRAMES * PAGE_SIZE;
 export const ROW_MASK = SECTION_FRAMES - 1;
 
-/** `order` of a frame that does not begin a free block. */
+// Values of the `order` column beside the order of the free block that begins there.
+/** The frame is allocated. */
 export const NOT_FREE = 0xff;
+/** It is in a free block that begins further down. */
+export const INSIDE = 0xfe;
+/** It is free, in the cache of single frames. */
+export const CACHED = 0xfd;
+/** No RAM has this number: its bank begins or ends inside of the section. */
+export const NOT_RAM = 0xfc;
 
 export class Section {
-  /** The RAM itself; null reads as zeros. */
-  bytes: Uint8Array | null;
-  view: DataView | null;
-  /** Free-block order of the block that begins here, or NOT_FREE. */
+  /** Order of the free block that begins here, or one of the values above. */
   readonly order: Uint8Array;
   /** Links of the free list or page queue that the frame is on. */
   readonly next: Int32Array;
@@ -37,10 +43,10 @@ export class Section {
   /** Whose page it is (an id of the owner's making; 0 is nobody's), and which one of it. */
   readonly owner: Int32Array;
   readonly index: Float64Array;
+  /** First mapping of the frame, −1 for none: belongs to pmap. */
+  readonly pv: Int32Array;
 
   constructor() {
-    this.bytes = null;
-    this.view = null;
     this.order = new Uint8Array(SECTION_FRAMES).fill(NOT_FREE);
     this.next = new Int32Array(SECTION_FRAMES).fill(-1);
     this.prev = new Int32Array(SECTION_FRAMES).fill(-1);
@@ -50,5 +56,6 @@ export class Section {
     this.wireCount = new Uint16Array(SECTION_FRAMES);
     this.owner = new Int32Array(SECTION_FRAMES);
     this.index = new Float64Array(SECTION_FRAMES);
+    this.pv = new Int32Array(SECTION_FRAMES).fill(-1);
   }
 }

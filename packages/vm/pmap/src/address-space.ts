@@ -2,15 +2,24 @@
  * Address spaces: a pmap with the means to move bytes through it.
  *
  * `copyin` and `copyout` are plain functions: they move what is mapped and stop at the first page
- * that is not. A space whose pages can be faulted in implements `fault`, and callers that may sleep
- * loop: copy, fault, copy on. So there is one body for both worlds, and no page need be busy while
- * a user's buffer faults.
+ * that is not. A space whose pages can be faulted in does so in `wire`, and callers that may sleep
+ * loop: copy, fault, copy on. So there is one body for both worlds, and no page need be busy while a
+ * user's buffer faults. Copies go run by run of memory, through the CPU's port.
  */
 import type { Bytes, VirtAddr } from "@physio/kern";
-import { Errno, NO_FRAME } from "@physio/kern";
-import { Pmap } from "./pmap.ts";
+import { Errno, NO_FRAME, PAGE_SIZE, pageOf, pageOffset, panic } from "@physio/kern";
+import type { CpuPort } from "@physio/membus";
+import type { Sleeps } from "@physio/sched";
+import type { Pmap } from "./pmap.ts";
+import { Run } from "./pmap.ts";
+
 import { Prot } from "./prot.ts";
 
+// This module's own names: the compiler folds them.
+const READ = Prot.READ;
+const WRITE = Prot.WRITE;
+
+/** What uio and DMA need of an address space. @bsd #P[the map with its entries is uvm's to bring] struct vmspace */
 export interface AddressSpace {
   readonly pmap: Pmap;
   /** Whether this is the kernel's own space: UIO_SYSSPACE. */
@@ -19,43 +28,86 @@ export interface AddressSpace {
   copyin(va: VirtAddr, to: Uint8Array, at: number, length: Bytes): Bytes;
   /** Copy `from[at…]` into this space. @returns bytes moved; less than `length` where `va + moved` is not writable. @bsd #Y copyout(9) */
   copyout(va: VirtAddr, from: Uint8Array, at: number, length: Bytes): Bytes;
+  /**
+   * Make every page of [`va`, `va + length`) resident for `access`, and keep it so until `unwire`: the
+   * frames are wired. A space that can fault pages in sleeps here.
+   * @returns OK; EFAULT: some page cannot be had; ENOMEM. Then none is wired.
+   * @bsd #P[here for spaces that cannot fault] uvm_vslock, vslock
+   */
+  wire(va: VirtAddr, length: Bytes, access: Prot): Sleeps<Errno>;
+  /** End of `wire`, with the same range. @bsd #Y uvm_vsunlock, vsunlock */
+  unwire(va: VirtAddr, length: Bytes): void;
 }
 
-/** Copies through a pmap, page by page. Kernel and user spaces share it. */
+/** A space of mappings that somebody else makes: the kernel's, and a bare pmap's. */
 export class PmapSpace implements AddressSpace {
   readonly pmap: Pmap;
   readonly kernel: boolean;
+  readonly #cpu: CpuPort;
+  readonly #run: Run;
 
-  constructor(pmap: Pmap, kernel: boolean) {
+  constructor(pmap: Pmap, kernel: boolean, cpu: CpuPort) {
     this.pmap = pmap;
     this.kernel = kernel;
+    this.#cpu = cpu;
+    this.#run = new Run();
   }
 
   copyin(va: VirtAddr, to: Uint8Array, at: number, length: Bytes): Bytes {
     const { pmap } = this;
+    const run = this.#run;
     let done = 0;
     while (done < length) {
-      const run = Pmap.inPage(va + done, length - done);
-      const frame = pmap.access(va + done, Prot.READ);
-      if (frame === NO_FRAME) break;
-      pmap.mem.read(pmap.extract(va + done), to, at + done, run);
-      done += run;
+      pmap.run(va + done, length - done, READ, run);
+      if (run.frame === NO_FRAME) break;
+      const pa = pmap.mem.addrOfKnown(run.frame) + pageOffset(va + done);
+      this.#cpu.read(pa, to, at + done, run.length, run.attr);
+      done += run.length;
     }
     return done;
   }
 
   copyout(va: VirtAddr, from: Uint8Array, at: number, length: Bytes): Bytes {
     const { pmap } = this;
+    const run = this.#run;
     let done = 0;
     while (done < length) {
-      const run = Pmap.inPage(va + done, length - done);
-      const frame = pmap.access(va + done, Prot.WRITE);
-      if (frame === NO_FRAME) break;
-      pmap.mem.write(pmap.extract(va + done), from, at + done, run);
-      done += run;
+      pmap.run(va + done, length - done, WRITE, run);
+      if (run.frame === NO_FRAME) break;
+      const pa = pmap.mem.addrOfKnown(run.frame) + pageOffset(va + done);
+      this.#cpu.write(pa, from, at + done, run.length, run.attr);
+      done += run.length;
     }
     return done;
   }
+
+  // biome-ignore lint/correctness/useYield: other spaces fault, and sleep
+  *wire(va: VirtAddr, length: Bytes, access: Prot): Sleeps<Errno> {
+    const end = lastPage(va, length);
+    for (let page = pageOf(va); page <= end; page++) {
+      if (this.pmap.extractAndHold(page * PAGE_SIZE, access) !== NO_FRAME) continue;
+      for (let held = pageOf(va); held < page; held++) this.#release(held);
+      return Errno.EFAULT;
+    }
+    return Errno.OK;
+  }
+
+  unwire(va: VirtAddr, length: Bytes): void {
+    const end = lastPage(va, length);
+    for (let page = pageOf(va); page <= end; page++) this.#release(page);
+  }
+
+  #release(page: number): void {
+    const frame = this.pmap.frameAt(page * PAGE_SIZE);
+    if (frame === NO_FRAME) panic(`${this.pmap.name}: unwire of page ${page}, which is not mapped`);
+    this.pmap.mem.unwire(frame);
+  }
+}
+
+/** Number of the last page that has a byte of the range. */
+function lastPage(va: VirtAddr, length: Bytes): number {
+  if (!(va >= 0 && length > 0)) panic(`wire of ${length} bytes at ${va}`);
+  return pageOf(va + length - 1);
 }
 
 /** Copy `length` bytes out of `space`. @returns OK; EFAULT: some of it is not readable. */

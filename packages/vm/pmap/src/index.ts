@@ -1,7 +1,21 @@
 export type { AddressSpace } from "./address-space.ts";
 export { copyinAll, copyoutAll, PmapSpace } from "./address-space.ts";
+export { DirectMap } from "./direct-map.ts";
+export type { KmemOptions } from "./kmem.ts";
 export { Kmem } from "./kmem.ts";
-export { clearModify, isModified, Pmap, VA_LIMIT } from "./pmap.ts";
-export { PmapBit, Prot } from "./prot.ts";
-export type { PageTable } from "./radix.ts";
-export { LEAF_PAGES, RadixTable } from "./radix.ts";
+export type { PageTable } from "./page-table.ts";
+export { LEAF_PAGES } from "./page-table.ts";
+export { Pmap, Run, VA_LIMIT } from "./pmap.ts";
+export {
+  clearBits,
+  clearModify,
+  clearReference,
+  isModified,
+  isReferenced,
+  Pmaps,
+} from "./pmaps.ts";
+export { Enter, PmapBit, Prot, PTE_ATTR_SHIFT, PTE_PROT, Pte } from "./prot.ts";
+export type { LeafFiller } from "./radix.ts";
+export { RadixTable } from "./radix.ts";
+export type { Slab, SlabSource, ZoneOptions } from "./zone.ts";
+export { Zone } from "./zone.ts";

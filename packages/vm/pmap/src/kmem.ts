@@ -1,12 +1,12 @@
 /**
  * Kernel memory: virtual ranges of the kernel map with frames behind them.
  *
- * `alloc` maps scattered frames, `allocContig` frames in a row under the constraints of a device.
- * Follows kmem(9), kva_alloc(9) and
+ * `alloc` serves sizes up to half a page from zones, and others with scattered frames of their own;
+ * `allocContig` gives frames in a row under the constraints of a device. All of it comes zeroed and
+ * stays where it is. `allocWait` sleeps where `alloc` fails. Follows malloc(9), kva_alloc(9) and
  * contigmalloc(9).
  *
- * Invariant: every page of a range from `alloc` or `allocContig` has its own wired frame; `free`
- * gives all of them back.
+ * Invariant (`check`): every page of a range has its own frame; `free` gives all of them back.
  */
 import type { Bytes, Frame, VirtAddr } from "@physio/kern";
 import {
@@ -15,79 +15,199 @@ import {
   ErrnoError,
   GiB,
   hex,
+  isWhole,
   NO_FRAME,
   PAGE_SIZE,
   panic,
   roundPage,
   TiB,
 } from "@physio/kern";
+import { CpuPort } from "@physio/membus";
 import type { ContigLimits, PhysMem } from "@physio/physmem";
+import { ROW_MASK } from "@physio/physmem";
+import type { Scheduler, Sleeps } from "@physio/sched";
 import { Arena } from "@physio/vmem";
 import { copyinAll, copyoutAll, PmapSpace } from "./address-space.ts";
-import { clearBits, Pmap } from "./pmap.ts";
+import type { Pmap } from "./pmap.ts";
+import { clearBits, Pmaps } from "./pmaps.ts";
 import { Prot } from "./prot.ts";
+import type { SlabSource, ZoneOptions } from "./zone.ts";
+import { Slab, Zone } from "./zone.ts";
 
 /** Where the kernel's virtual addresses begin, and how many there are. */
 const KVA_BASE = TiB;
 const KVA_SIZE = 512 * GiB;
+/** Ranges up to here come from the arena's caches. */
+const KVA_CACHED = 16 * PAGE_SIZE;
+const RIGHTS = Prot.READ | Prot.WRITE;
+/** Sizes of `alloc` that zones serve: powers of 2 up to half a page. */
+const SMALLEST = 16;
+const LARGEST = PAGE_SIZE / 2;
 
-export class Kmem {
+export interface KmemOptions {
+  /** How the CPU reaches memory; default: a coherent port of its own. */
+  readonly cpu?: CpuPort;
+  /** For `allocWait`. */
+  readonly sched?: Scheduler;
+}
+
+export class Kmem implements SlabSource {
   readonly mem: PhysMem;
+  readonly cpu: CpuPort;
+  readonly pmaps: Pmaps;
   readonly pmap: Pmap;
   readonly space: PmapSpace;
   /** Kernel virtual addresses. */
   readonly arena: Arena;
+  /** All zones, in the order in which they were made. */
+  readonly zones: Zone[];
+  /** Times that `allocWait` slept. */
+  waits: number;
+  /** By power of 2: the zone of sizes up to it. */
+  readonly #buckets: Zone[];
+  readonly #slabs: (Slab | null)[];
+  readonly #spareSlabs: number[];
+  readonly #sched: Scheduler | null;
+  #waiting: number;
+  /** An allocation that failed gives back what it had: no news for those who wait. */
+  #givingUp: boolean;
 
-  constructor(mem: PhysMem) {
+  constructor(mem: PhysMem, options: KmemOptions = {}) {
     this.mem = mem;
-    this.pmap = new Pmap(mem, "kernel");
-    this.space = new PmapSpace(this.pmap, true);
-    this.arena = new Arena("kva", PAGE_SIZE);
+    this.cpu = options.cpu ?? new CpuPort(mem, null);
+    this.pmaps = new Pmaps(mem, this.cpu);
+    this.pmap = this.pmaps.kernel;
+    this.space = new PmapSpace(this.pmap, true, this.cpu);
+    this.arena = new Arena("kva", PAGE_SIZE, { quantumCacheMax: KVA_CACHED });
     this.arena.add(KVA_BASE, KVA_SIZE);
+    this.zones = [];
+    this.waits = 0;
+    this.#buckets = [];
+    this.#slabs = [];
+    this.#spareSlabs = [];
+    this.#sched = options.sched ?? null;
+    this.#waiting = 0;
+    this.#givingUp = false;
+    for (let size = SMALLEST; size <= LARGEST; size *= 2) {
+      this.#buckets.push(this.zone(`kmem-${size}`, size, { align: size, zero: true }));
+    }
+    this.arena.onFree = () => this.#wake();
+    mem.pressure.onReclaim(() => this.reclaim());
+    mem.pressure.onRelief(() => this.#wake());
   }
 
-  /** Zeroed, wired memory of at least `size` bytes. @throws {ErrnoError} ENOMEM. @bsd #P[no small sizes, no wait] kmem_malloc */
+  /**
+   * Zeroed memory of at least `size` bytes. Up to half a page it is aligned to the power of 2 that
+   * holds it and lies in one page; above, it is whole pages.
+   * @throws {ErrnoError} ENOMEM: no frames, or no addresses; EINVAL: a size of 0 or less.   @bsd #Y malloc(9), kmem_malloc
+   */
   alloc(size: Bytes): VirtAddr {
+    const va = this.tryAlloc(size);
+    if (va < 0) throw new ErrnoError(Errno.ENOMEM, `kmem: no memory for ${size} bytes`);
+    return va;
+  }
+
+  /** The same. @returns −1 instead of ENOMEM. @throws {ErrnoError} EINVAL. */
+  tryAlloc(size: Bytes): VirtAddr {
+    if (!(isWhole(size) && size > 0)) {
+      throw new ErrnoError(Errno.EINVAL, `kmem: allocation of ${size} bytes`);
+    }
+    if (size <= LARGEST) return this.#buckets[bucketOf(size)].alloc();
     const length = roundPage(size);
     const va = this.arena.alloc(length);
-    if (va < 0) throw new ErrnoError(Errno.ENOMEM, `kmem: no kernel addresses for ${length} bytes`);
+    if (va < 0) return -1;
     for (let at = 0; at < length; at += PAGE_SIZE) {
       const frame = this.mem.allocFrame();
       if (frame === NO_FRAME) {
-        this.#unmap(va, at);
-        this.arena.free(va, length);
-        throw new ErrnoError(Errno.ENOMEM, `kmem: no frame for ${length} bytes`);
+        this.#giveUp(va, at, length);
+        return -1;
       }
-      this.#wire(va + at, frame);
+      this.#map(va + at, frame);
     }
     return va;
   }
 
   /**
-   * Zeroed, wired memory in frames that lie in a row under `limits`.
+   * The same, asleep until there are frames and addresses.
+   * @throws {ErrnoError} ENOMEM: the machine is too small, waiting would not help; EINVAL.   @bsd #Y malloc(9) M_WAITOK
+   */
+  *allocWait(size: Bytes): Sleeps<VirtAddr> {
+    let va = this.tryAlloc(size);
+    while (va < 0) {
+      yield* this.#wait(size, this.mem.totalFrames * PAGE_SIZE);
+      va = this.tryAlloc(size);
+    }
+    return va;
+  }
+
+  /** Kernel addresses with nothing behind them, for the caller's own mappings. @returns −1: none are free. @bsd #Y kva_alloc, UVM_KMF_VAONLY */
+  kvaAlloc(size: Bytes): VirtAddr {
+    return this.arena.alloc(roundPage(size));
+  }
+
+  /** The same, asleep until there are some. @throws {ErrnoError} ENOMEM: there never are so many. @bsd #Y UVM_KMF_WAITVA */
+  *kvaWait(size: Bytes): Sleeps<VirtAddr> {
+    let va = this.kvaAlloc(size);
+    while (va < 0) {
+      yield* this.#wait(size, KVA_SIZE);
+      va = this.kvaAlloc(size);
+    }
+    return va;
+  }
+
+  /** Give addresses from `kvaAlloc` or `kvaWait` back. => nothing is mapped there any more. @bsd #Y kva_free */
+  kvaFree(va: VirtAddr, size: Bytes): void {
+    this.arena.free(va, roundPage(size));
+  }
+
+  /**
+   * Zeroed memory in frames that lie in a row under `limits`: whole pages.
    * @returns its virtual address, or −1 when no such frames are free.
    * @throws {ErrnoError} EINVAL: see PhysMem.allocContig; ENOMEM: no kernel addresses.
    * @bsd #Y contigmalloc(9), kmem_alloc_contig
    */
   allocContig(size: Bytes, limits: Partial<ContigLimits>): VirtAddr {
     const length = roundPage(size);
-    const first = this.mem.allocContig(length / PAGE_SIZE, limits);
+    const pages = length / PAGE_SIZE;
+    const first = this.mem.allocContig(pages, limits);
     if (first === NO_FRAME) return -1;
     const va = this.arena.alloc(length);
     if (va < 0) {
-      this.mem.freeFrame(first, length / PAGE_SIZE);
+      this.mem.freeFrame(first, pages);
       throw new ErrnoError(Errno.ENOMEM, `kmem: no kernel addresses for ${length} bytes`);
     }
-    for (let i = 0; i < length / PAGE_SIZE; i++) this.#wire(va + i * PAGE_SIZE, first + i);
+    for (let i = 0; i < pages; i++) this.#map(va + i * PAGE_SIZE, first + i);
     return va;
   }
 
-  /** Give back memory from `alloc` or `allocContig`. => `size` is what was asked for. @bsd #Y kmem_free */
+  /** Give back memory from any of these. => `size` is what was asked for. Panics on anything else. @bsd #Y free(9), kmem_free */
   free(va: VirtAddr, size: Bytes): void {
-    const length = roundPage(size);
-    if (alignDown(va, PAGE_SIZE) !== va) panic(`kmem: free of ${hex(va)}`);
-    this.arena.free(va, length); // panics before anything is undone when the size is wrong
-    this.#unmap(va, length);
+    const slab = this.slabOf(va);
+    if (slab !== null) {
+      if (!(size > 0 && size <= LARGEST && this.#buckets[bucketOf(size)] === slab.zone)) {
+        panic(`kmem: free of ${hex(va)} with size ${size}, allocated ${slab.zone.itemSize}`);
+      }
+      slab.zone.freeTo(slab, va);
+    } else {
+      const length = roundPage(size);
+      if (alignDown(va, PAGE_SIZE) !== va) panic(`kmem: free of ${hex(va)}`);
+      this.arena.free(va, length); // panics before anything is undone when the size is wrong
+      this.#unmap(va, length);
+    }
+  }
+
+  /** A zone of items of one size, up to a page. @throws {ErrnoError} EINVAL. @bsd #Y uma_zcreate */
+  zone(name: string, itemSize: Bytes, options: ZoneOptions = {}): Zone {
+    const zone = new Zone(this, name, itemSize, options);
+    this.zones.push(zone);
+    return zone;
+  }
+
+  /** Give back pages that zones hold in reserve. @returns how many. @bsd #Y uma_reclaim */
+  reclaim(): number {
+    let pages = 0;
+    for (let i = 0; i < this.zones.length; i++) pages += this.zones[i].reclaim();
+    return pages;
   }
 
   /** Copy bytes into kernel memory. @throws {ErrnoError} EFAULT: not mapped. */
@@ -104,18 +224,119 @@ export class Kmem {
     }
   }
 
-  #wire(va: VirtAddr, frame: Frame): void {
-    this.mem.zero(this.mem.addrOf(frame), PAGE_SIZE);
-    clearBits(this.mem, frame);
-    this.pmap.enter(va, frame, Prot.READ | Prot.WRITE);
+  /** Walk zones, addresses and mappings, and panic on a broken invariant. */
+  check(): void {
+    for (const zone of this.zones) zone.check();
+    this.arena.check();
+    this.pmaps.check();
   }
 
+  // ---- for zones
+
+  makeSlab(zone: Zone): Slab | null {
+    const va = this.arena.alloc(PAGE_SIZE);
+    if (va < 0) return null;
+    const frame = this.mem.allocFrame();
+    if (frame === NO_FRAME) {
+      this.#giveUp(va, 0, PAGE_SIZE);
+      return null;
+    }
+    this.pmap.kenter(va, frame, RIGHTS);
+    const slab = new Slab(zone, va, frame);
+    const id = this.#spareSlabs.pop() ?? this.#slabs.length;
+    this.#slabs[id] = slab;
+    this.mem.section(frame).index[frame & ROW_MASK] = id + 1;
+    return slab;
+  }
+
+  dropSlab(slab: Slab): void {
+    const { index } = this.mem.section(slab.frame);
+    const id = index[slab.frame & ROW_MASK] - 1;
+    index[slab.frame & ROW_MASK] = 0;
+    this.#slabs[id] = null;
+    this.#spareSlabs.push(id);
+    this.#unmap(slab.va, PAGE_SIZE);
+    this.arena.free(slab.va, PAGE_SIZE);
+  }
+
+  itemFreed(): void {
+    this.#wake();
+  }
+
+  /** A kernel frame's `index` column holds its slab's number, or 0. */
+  slabOf(va: VirtAddr): Slab | null {
+    const frame = this.pmap.frameAt(va);
+    if (frame === NO_FRAME) return null;
+    const id = this.mem.section(frame).index[frame & ROW_MASK];
+    const slab = id > 0 && id <= this.#slabs.length ? this.#slabs[id - 1] : null;
+    return slab !== null && slab.frame === frame ? slab : null;
+  }
+
+  zero(slab: Slab, offset: Bytes, length: Bytes): void {
+    this.cpu.zero(this.mem.addrOfKnown(slab.frame) + offset, length);
+  }
+
+  // ---- pages
+
+  #map(va: VirtAddr, frame: Frame): void {
+    this.pmaps.zeroPage(frame);
+    clearBits(this.mem, frame);
+    this.mem.section(frame).index[frame & ROW_MASK] = 0;
+    this.pmap.kenter(va, frame, RIGHTS);
+  }
+
+  /**
+   * Unmap a range and free its frames: all mappings go first, as whoever hears of a free frame may
+   * allocate these addresses. The frames wait in a chain through their `next` column.
+   */
   #unmap(va: VirtAddr, length: Bytes): void {
-    for (let at = 0; at < length; at += PAGE_SIZE) {
+    let chain = NO_FRAME;
+    for (let at = length - PAGE_SIZE; at >= 0; at -= PAGE_SIZE) {
       const frame = this.pmap.frameAt(va + at);
       if (frame === NO_FRAME) panic(`kmem: ${hex(va + at)} is not mapped`);
-      this.mem.freeFrame(frame);
+      this.mem.section(frame).next[frame & ROW_MASK] = chain;
+      chain = frame;
     }
     this.pmap.remove(va, length);
+    while (chain !== NO_FRAME) {
+      const frame = chain;
+      chain = this.mem.section(frame).next[frame & ROW_MASK];
+      this.mem.freeFrame(frame);
+    }
   }
+
+  /**
+   * Undo an allocation of `length` bytes of which `mapped` had frames. Two who wait for more than
+   * there is would wake each other without end, so nobody is told, and the wait goes on.
+   */
+  #giveUp(va: VirtAddr, mapped: Bytes, length: Bytes): void {
+    this.#givingUp = true;
+    this.#unmap(va, mapped);
+    this.arena.free(va, length);
+    this.#givingUp = false;
+    if (this.#waiting > 0) this.mem.pressure.expect();
+  }
+
+  /** Sleep until something is given back. */
+  *#wait(size: Bytes, most: Bytes): Sleeps<void> {
+    const sched = this.#sched;
+    if (sched === null) panic("kmem: nobody to sleep with: no scheduler was given");
+    if (roundPage(size) > Math.min(most, KVA_SIZE)) {
+      throw new ErrnoError(Errno.ENOMEM, `kmem: ${size} bytes never fit`);
+    }
+    this.waits++;
+    this.#waiting++;
+    this.mem.pressure.expect();
+    yield* sched.sleep(this, "kmem");
+    this.#waiting--;
+  }
+
+  #wake(): void {
+    if (this.#waiting > 0 && !this.#givingUp) this.#sched?.wakeup(this);
+  }
+}
+
+/** Which bucket serves `size`, at most half a page. */
+function bucketOf(size: Bytes): number {
+  return size <= SMALLEST ? 0 : 28 - Math.clz32(size - 1);
 }

@@ -3,104 +3,152 @@
  *
  *   page number (36 bits): [ top 14 | middle 13 | leaf 9 ]
  *
- * A leaf covers 2 MiB: 512 frames (−1: not mapped) and their access rights, as columns. The upper
- * levels are arrays made on demand. No mapping is ever an object. The hardware formats of the
- * arch packages will stand behind the same four functions.
+ * A leaf covers 2 MiB: 512 frames (−1: not mapped) and their entries, two columns. The levels above
+ * are arrays made on demand. No mapping is ever an object. Leaves are never given up before the
+ * table is: a range that was mapped once will be mapped again.
+ *
+ * A table may have a `filler`, which makes leaves of a range that is mapped as a whole (the direct
+ * map) when somebody first looks there.
  */
 import type { Frame } from "@physio/kern";
 import { NO_FRAME } from "@physio/kern";
-import type { Prot } from "./prot.ts";
+import type { PageTable } from "./page-table.ts";
+import { LEAF_PAGES } from "./page-table.ts";
+import type { Pte } from "./prot.ts";
 
-const LEAF = 512;
-/** Pages that one leaf maps: a power of 2. */
-export const LEAF_PAGES = LEAF;
+// This module's own names: the compiler folds them.
+const LEAF = LEAF_PAGES;
+const IN_LEAF = LEAF - 1; // exact below 2^53; a remainder of doubles costs 10 ns
 const PER_LEAF = 1 / LEAF; // exact: a power of 2
 const MIDDLE = 8192;
+const MIDDLE_SHIFT = 13;
+const MIDDLE_MASK = MIDDLE - 1;
 const TOP = 16384;
 const PAGES = LEAF * MIDDLE * TOP;
 
-class Leaf {
-  readonly frames: Int32Array;
-  readonly prots: Uint8Array;
+/** 16 GiB of addresses: the columns of its leaves. */
+class Middle {
+  readonly frames: (Int32Array | null)[];
+  readonly ptes: (Uint8Array | null)[];
 
   constructor() {
-    this.frames = new Int32Array(LEAF).fill(NO_FRAME);
-    this.prots = new Uint8Array(LEAF);
+    this.frames = new Array<Int32Array | null>(MIDDLE).fill(null);
+    this.ptes = new Array<Uint8Array | null>(MIDDLE).fill(null);
   }
 }
 
-/** How a pmap stores its mappings. Page numbers are whole and below 2^36. */
-export interface PageTable {
-  /** The frame that `page` maps to, or NO_FRAME. */
-  frame(page: number): Frame;
-  prot(page: number): Prot;
-  /** The frames of the LEAF_PAGES pages, aligned, that hold `page`; null: none of them is mapped. Read only. */
-  leaf(page: number): Int32Array | null;
-  set(page: number, frame: Frame, prot: Prot): void;
-  /** @returns the frame that was mapped, or NO_FRAME. */
-  clear(page: number): Frame;
-}
+/** Fills the columns of a leaf that begins at page number `first`. @returns false: nothing is mapped there. */
+export type LeafFiller = (first: number, frames: Int32Array, ptes: Uint8Array) => boolean;
 
 export class RadixTable implements PageTable {
-  readonly #top: ((Leaf | null)[] | null)[];
-  /** The leaf that was asked for last: neighbours ask for it again. Leaves are never given up. */
+  readonly #top: (Middle | null)[];
+  /** Leaves from this page number on come from the filler. */
+  readonly #fillFrom: number;
+  readonly #filler: LeafFiller | null;
+  /** The leaf that was asked for last: neighbours ask for it again. */
   #lastStart: number;
   #lastFrames: Int32Array | null;
-  #lastLeaf: Leaf | null;
 
-  constructor() {
+  constructor(filler: LeafFiller | null = null, fillFrom: number = PAGES) {
     this.#top = [];
+    this.#fillFrom = fillFrom;
+    this.#filler = filler;
     this.#lastStart = PAGES; // no page is there
     this.#lastFrames = null;
-    this.#lastLeaf = null;
   }
 
   frame(page: number): Frame {
-    const leaf = this.#leaf(page);
-    return leaf === null ? NO_FRAME : leaf.frames[page % LEAF];
+    const frames = this.leaf(page);
+    return frames === null ? NO_FRAME : frames[page & IN_LEAF];
+  }
+
+  pte(page: number): Pte {
+    const ptes = this.leafPtes(page);
+    return ptes === null ? 0 : ptes[page & IN_LEAF];
   }
 
   leaf(page: number): Int32Array | null {
     if (page >= this.#lastStart && page < this.#lastStart + LEAF) return this.#lastFrames;
-    return this.#leaf(page)?.frames ?? null;
+    if (!(page >= 0 && page < PAGES)) return null;
+    const number = (page * PER_LEAF) | 0;
+    const middle = this.#middle(number);
+    const frames = middle === null ? null : middle.frames[number & MIDDLE_MASK];
+    if (frames === null) return page >= this.#fillFrom ? this.#fill(number) : null;
+    this.#lastStart = number * LEAF;
+    this.#lastFrames = frames;
+    return frames;
   }
 
-  prot(page: number): Prot {
-    const leaf = this.#leaf(page);
-    return leaf === null ? 0 : leaf.prots[page % LEAF];
+  leafPtes(page: number): Uint8Array | null {
+    if (this.leaf(page) === null) return null;
+    const number = (page * PER_LEAF) | 0;
+    return this.#top[number >> MIDDLE_SHIFT]!.ptes[number & MIDDLE_MASK];
   }
 
-  set(page: number, frame: Frame, prot: Prot): void {
-    const number = Math.floor(page / LEAF);
-    const top = (number / MIDDLE) | 0;
-    while (this.#top.length <= top && this.#top.length < TOP) this.#top.push(null);
-    const middle = this.#top[top] ?? new Array<Leaf | null>(MIDDLE).fill(null);
-    this.#top[top] = middle;
-    const leaf = middle[number % MIDDLE] ?? new Leaf();
-    middle[number % MIDDLE] = leaf;
-    leaf.frames[page % LEAF] = frame;
-    leaf.prots[page % LEAF] = prot;
+  set(page: number, frame: Frame, pte: Pte): void {
+    const frames = this.leaf(page) ?? this.#make((page * PER_LEAF) | 0);
+    frames[page & IN_LEAF] = frame;
+    this.leafPtes(page)![page & IN_LEAF] = pte;
+  }
+
+  setPte(page: number, pte: Pte): void {
+    const ptes = this.leafPtes(page);
+    if (ptes !== null) ptes[page & IN_LEAF] = pte;
   }
 
   clear(page: number): Frame {
-    const leaf = this.#leaf(page);
-    if (leaf === null) return NO_FRAME;
-    const frame = leaf.frames[page % LEAF];
-    leaf.frames[page % LEAF] = NO_FRAME;
-    leaf.prots[page % LEAF] = 0;
+    const frames = this.leaf(page);
+    if (frames === null) return NO_FRAME;
+    const frame = frames[page & IN_LEAF];
+    frames[page & IN_LEAF] = NO_FRAME;
+    this.leafPtes(page)![page & IN_LEAF] = 0;
     return frame;
   }
 
-  #leaf(page: number): Leaf | null {
-    if (!(page >= 0 && page < PAGES)) return null;
-    const number = (page * PER_LEAF) | 0;
-    if (number * LEAF === this.#lastStart) return this.#lastLeaf;
-    const leaf = this.#top[(number / MIDDLE) | 0]?.[number % MIDDLE] ?? null;
-    if (leaf !== null) {
-      this.#lastStart = number * LEAF;
-      this.#lastLeaf = leaf;
-      this.#lastFrames = leaf.frames;
+  next(page: number, end: number): number {
+    const stop = Math.min(end, this.#top.length * MIDDLE * LEAF); // nothing was ever mapped above
+    for (let at = Math.max(page, 0); at < stop; ) {
+      const number = (at * PER_LEAF) | 0;
+      const middle = this.#middle(number);
+      const frames = middle === null ? null : middle.frames[number & MIDDLE_MASK];
+      if (frames === null) {
+        // Skip what the level that is missing would have covered.
+        const span = middle === null ? MIDDLE : 1;
+        at = (Math.floor(number / span) + 1) * span * LEAF;
+        continue;
+      }
+      const first = number * LEAF;
+      for (let i = at - first; i < LEAF && first + i < stop; i++) {
+        if (frames[i] >= 0) return first + i;
+      }
+      at = first + LEAF;
     }
-    return leaf;
+    return -1;
+  }
+
+  #middle(number: number): Middle | null {
+    const top = number >> MIDDLE_SHIFT;
+    return top < this.#top.length ? this.#top[top] : null;
+  }
+
+  /** Make leaf `number`, empty. */
+  #make(number: number): Int32Array {
+    while (this.#top.length <= number >> MIDDLE_SHIFT) this.#top.push(null);
+    const middle = this.#top[number >> MIDDLE_SHIFT] ?? new Middle();
+    this.#top[number >> MIDDLE_SHIFT] = middle;
+    const frames = new Int32Array(LEAF).fill(NO_FRAME);
+    middle.frames[number & MIDDLE_MASK] = frames;
+    middle.ptes[number & MIDDLE_MASK] = new Uint8Array(LEAF);
+    return frames;
+  }
+
+  #fill(number: number): Int32Array | null {
+    if (this.#filler === null) return null;
+    const frames = new Int32Array(LEAF).fill(NO_FRAME);
+    const ptes = new Uint8Array(LEAF);
+    if (!this.#filler(number * LEAF, frames, ptes)) return null;
+    this.#make(number).set(frames);
+    this.leafPtes(number * LEAF)!.set(ptes);
+    return this.leaf(number * LEAF);
   }
 }

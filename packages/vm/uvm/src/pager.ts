@@ -40,7 +40,7 @@ export class PagerMap {
     const va = this.#arena.alloc(count * PAGE_SIZE);
     if (va < 0) return -1;
     for (let i = 0; i < count; i++) {
-      this.#kmem.pmap.enter(va + i * PAGE_SIZE, pages[i], Prot.READ | Prot.WRITE);
+      this.#kmem.pmap.kenter(va + i * PAGE_SIZE, pages[i], Prot.READ | Prot.WRITE);
     }
     this.mappedPages += count;
     return va;

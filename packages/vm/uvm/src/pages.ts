@@ -61,6 +61,8 @@ export class UvmPages {
     this.#nextObject = 1;
     this.#reserved = Math.min(RESERVED_MOST, Math.floor(mem.totalFrames / 32));
     this.#shortOfMemory = 0;
+    mem.pressure.onReclaim((wanted) => this.#give(wanted));
+    mem.pressure.onRelief(() => this.sched.wakeup(this));
   }
 
   newObject(): UvmObject {
@@ -99,7 +101,6 @@ export class UvmPages {
     const row = frame & ROW_MASK;
     section.flags[row] = Pg.BUSY | Pg.FAKE | Pg.CLEAN | Pg.TABLED;
     section.pmapBits[row] = 0;
-    section.wireCount[row] = 0;
     section.owner[row] = object.id;
     section.index[row] = index;
     object.insert(index, frame);
@@ -122,7 +123,6 @@ export class UvmPages {
     section.owner[row] = 0;
     this.resident--;
     this.mem.freeFrame(frame);
-    this.sched.wakeup(this);
   }
 
   /** A page in words, for debugging. */
@@ -315,12 +315,20 @@ export class UvmPages {
     const frame = object.lookup(index);
     if (frame === NO_FRAME) {
       this.#shortOfMemory++;
+      this.mem.pressure.expect(); // a frame that anybody frees wakes us
       const result = yield* this.sched.sleep(this, "uvm_wait");
       this.#shortOfMemory--;
       return result;
     }
     this.setFlags(frame, Pg.WANTED);
     return yield* this.sched.sleep(object.channel(index), "uvn_fp");
+  }
+
+  /** Memory is short: free up to `wanted` pages that are clean and held by nobody. @returns how many. */
+  #give(wanted: number): number {
+    let given = 0;
+    while (given < wanted && this.#reclaim()) given++;
+    return given;
   }
 
   /** Free one page that is clean and held by nobody. @returns whether there was one. */

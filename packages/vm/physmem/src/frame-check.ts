@@ -1,0 +1,100 @@
+/**
+ * The verifying mode: free frames are filled with junk, and an allocation looks whether it is still
+ * there. A device or a driver that writes to memory it gave back is found at the next allocation of
+ * the frame, or by `check`, with the byte that it changed. After the junk fill of uma(9)
+ * (trash_dtor, trash_ctor); the values are those of xv6's habit and of FreeBSD's malloc.
+ *
+ * Only frames that have bytes on the host are filled: RAM that nobody wrote stays untouched. What is
+ * filled is remembered for every frame, since a frame may get bytes while it is free.
+ *
+ * Who may call: alloc.ts, when PhysMemConfig.verify is set.
+ */
+import type { Bytes, Frame, PhysAddr } from "@physio/kern";
+import { hex, PAGE_SIZE, panic } from "@physio/kern";
+import { ROW_MASK, SECTION_FRAMES, SECTION_SHIFT } from "./section.ts";
+
+/** A free frame's bytes, and those of one that was just allocated. */
+export const FREE_JUNK = 0xdf;
+export const NEW_JUNK = 0x5a;
+
+/** A cache that may hold lines of a frame that are not in RAM: membus' CpuPort. */
+export interface FrameCacher {
+  writeBackInvalidate(pa: PhysAddr, length: Bytes): unknown;
+}
+
+/** What the check needs of physical memory. */
+export interface FrameBytes {
+  readonly cachedBy: FrameCacher | null;
+  hasBytes(frame: Frame): boolean;
+  bytes(frame: Frame): Uint8Array;
+  byteOffset(frame: Frame): Bytes;
+  addrOf(frame: Frame): PhysAddr;
+}
+
+export class FrameCheck {
+  readonly #mem: FrameBytes;
+  /** For each section, 1 for every frame that is full of FREE_JUNK; null: none is. */
+  readonly #junked: (Uint8Array | null)[];
+
+  constructor(mem: FrameBytes, sections: number) {
+    this.#mem = mem;
+    this.#junked = new Array<Uint8Array | null>(sections).fill(null);
+  }
+
+  /** The frames are being freed. */
+  onFree(frame: Frame, count: number): void {
+    for (let f = frame; f < frame + count; f++) {
+      // A dirty line that is evicted later is no use after free: its store came before.
+      this.#mem.cachedBy?.writeBackInvalidate(this.#mem.addrOf(f), PAGE_SIZE);
+      if (!this.#mem.hasBytes(f)) continue;
+      this.#fill(f, FREE_JUNK);
+      this.#rows(f)[f & ROW_MASK] = 1;
+    }
+  }
+
+  /** The frames are being allocated. Panics when one was written to meanwhile. */
+  onAlloc(frame: Frame, count: number): void {
+    for (let f = frame; f < frame + count; f++) {
+      if (!this.#mem.hasBytes(f)) continue;
+      const rows = this.#junked[f >> SECTION_SHIFT];
+      if (rows !== null && rows[f & ROW_MASK] === 1) {
+        this.#checkJunk(f);
+        rows[f & ROW_MASK] = 0;
+      }
+      this.#fill(f, NEW_JUNK);
+    }
+  }
+
+  /** Look at the junk of all free frames. */
+  check(): void {
+    for (let s = 0; s < this.#junked.length; s++) {
+      const rows = this.#junked[s];
+      if (rows === null) continue;
+      for (let row = 0; row < SECTION_FRAMES; row++)
+        if (rows[row] === 1) this.#checkJunk((s << SECTION_SHIFT) + row);
+    }
+  }
+
+  #checkJunk(frame: Frame): void {
+    const bytes = this.#mem.bytes(frame);
+    const start = this.#mem.byteOffset(frame);
+    for (let i = 0; i < PAGE_SIZE; i++) {
+      const byte = bytes[start + i];
+      if (byte === FREE_JUNK) continue;
+      const where = `frame ${frame} (${hex(this.#mem.addrOf(frame))})`;
+      panic(`physmem: ${where} was written after it was freed: byte ${i} is ${hex(byte)}`);
+    }
+  }
+
+  #fill(frame: Frame, value: number): void {
+    const start = this.#mem.byteOffset(frame);
+    this.#mem.bytes(frame).fill(value, start, start + PAGE_SIZE);
+  }
+
+  #rows(frame: Frame): Uint8Array {
+    const s = frame >> SECTION_SHIFT;
+    const rows = this.#junked[s] ?? new Uint8Array(SECTION_FRAMES);
+    this.#junked[s] = rows;
+    return rows;
+  }
+}

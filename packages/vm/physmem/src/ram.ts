@@ -1,0 +1,220 @@
+/**
+ * The bytes of RAM.
+ *
+ * Sparse banks keep theirs in chunks of a section (4 MiB), made at the first write; a bank that was
+ * adopted is one view of the lender's memory. Either way a section has one Uint8Array that holds its
+ * bytes and the offset in it of the section's first frame, so all code above is the same for both.
+ *
+ * Views of runs that were copied lately are kept, since making one costs 30 ns and 96 bytes of
+ * garbage: a driver copies through the same buffers again and again.
+ *
+ * Invariant: all sections of an adopted bank share one view; a detached view (no bytes) is replaced
+ * at the next access, and with it all that was derived from it.
+ */
+import type { Bytes, Frame, PhysAddr } from "@physio/kern";
+import { NO_FRAME, PAGE_SIZE, pageOf, pageOffset, panic } from "@physio/kern";
+import type { Bank } from "./bank.ts";
+import { ROW_MASK, SECTION_BYTES, SECTION_SHIFT } from "./section.ts";
+import { ViewCache } from "./view-cache.ts";
+
+// This module's own names: the compiler folds them.
+const SHIFT = SECTION_SHIFT;
+const ROW = ROW_MASK;
+const PAGE = PAGE_SIZE;
+
+export class Ram {
+  readonly #banks: readonly Bank[];
+  /** By section: its bytes (null: never written), a view for numbers, and where its first frame lies in both. */
+  readonly #bytes: (Uint8Array | null)[];
+  readonly #views: (DataView | null)[];
+  readonly #origin: Float64Array;
+  readonly #cache: ViewCache;
+
+  constructor(banks: readonly Bank[], sections: number) {
+    this.#banks = banks;
+    this.#bytes = new Array<Uint8Array | null>(sections).fill(null);
+    this.#views = new Array<DataView | null>(sections).fill(null);
+    this.#origin = new Float64Array(sections);
+    this.#cache = new ViewCache();
+    for (const bank of banks) {
+      if (bank.lent === null) continue;
+      for (let s = bank.firstFrame >> SHIFT; s <= (bank.endFrame - 1) >> SHIFT; s++) {
+        this.#origin[s] = ((s << SHIFT) - bank.firstFrame) * PAGE;
+      }
+      this.#take(bank.firstFrame >> SHIFT);
+    }
+  }
+
+  /** Bytes of sparse banks that the host holds: sections that somebody wrote to. */
+  get touched(): Bytes {
+    let sum = 0;
+    for (let s = 0; s < this.#bytes.length; s++) {
+      if (this.#bytes[s] !== null && this.#bankOf(s).lent === null) sum += SECTION_BYTES;
+    }
+    return sum;
+  }
+
+  /** Whether the frame's bytes exist; they read as zeros otherwise. */
+  has(frame: Frame): boolean {
+    return this.#bytes[frame >> SHIFT] !== null;
+  }
+
+  /** The array that holds the frame's bytes, from `offset(frame)` on; made now if nobody wrote there yet. */
+  bytes(frame: Frame): Uint8Array {
+    const bytes = this.#bytes[frame >> SHIFT];
+    return bytes !== null && bytes.length !== 0 ? bytes : this.#take(frame >> SHIFT);
+  }
+
+  offset(frame: Frame): Bytes {
+    return this.#origin[frame >> SHIFT] + (frame & ROW) * PAGE;
+  }
+
+  /** The same bytes for numbers of several bytes. */
+  view(frame: Frame): DataView {
+    const s = frame >> SHIFT;
+    const bytes = this.bytes(frame); // a detached view is replaced here
+    const view = this.#views[s] ?? new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#views[s] = view;
+    return view;
+  }
+
+  /** Copy `length` bytes at offset `from` of `frame` on. => they are RAM, `to` has room. */
+  read(frame: Frame, from: Bytes, to: Uint8Array, at: number, length: Bytes): void {
+    let f = frame;
+    let within = from;
+    for (let done = 0; done < length; ) {
+      const run = this.#run(f, within, length - done);
+      const bytes = this.#present(f);
+      if (bytes === null) to.fill(0, at + done, at + done + run);
+      else to.set(this.#cache.view(bytes, f, this.offset(f) + within, run), at + done);
+      done += run;
+      if (done < length) f = this.#after(f, within + run);
+      within = 0;
+    }
+  }
+
+  /** Copy `length` bytes to offset `to` of `frame` on. => they are RAM, `from` has them. */
+  write(frame: Frame, to: Bytes, from: Uint8Array, at: number, length: Bytes): void {
+    let f = frame;
+    let within = to;
+    for (let done = 0; done < length; ) {
+      const run = this.#run(f, within, length - done);
+      const source = run === from.length ? from : from.subarray(at + done, at + done + run);
+      this.bytes(f).set(source, this.offset(f) + within);
+      done += run;
+      if (done < length) f = this.#after(f, within + run);
+      within = 0;
+    }
+  }
+
+  /** Copy RAM to RAM; the ranges do not overlap. What was never written stays untouched. */
+  copy(target: Frame, to: Bytes, source: Frame, from: Bytes, length: Bytes): void {
+    let t = target;
+    let s = source;
+    let toAt = to;
+    let fromAt = from;
+    for (let done = 0; done < length; ) {
+      const run = this.#run(s, fromAt, this.#run(t, toAt, length - done));
+      this.#copyRun(t, this.offset(t) + toAt, s, this.offset(s) + fromAt, run);
+      done += run;
+      if (done === length) return;
+      t = this.#after(t, toAt + run);
+      s = this.#after(s, fromAt + run);
+      toAt = pageOffset(toAt + run);
+      fromAt = pageOffset(fromAt + run);
+    }
+  }
+
+  /** Fill with `value`. RAM that was never written stays untouched by zeros. */
+  fill(frame: Frame, to: Bytes, length: Bytes, value: number): void {
+    let f = frame;
+    let within = to;
+    for (let done = 0; done < length; ) {
+      const run = this.#run(f, within, length - done);
+      const bytes = value === 0 ? this.#present(f) : this.bytes(f);
+      const at = this.offset(f) + within;
+      bytes?.fill(value, at, at + run);
+      done += run;
+      if (done < length) f = this.#after(f, within + run);
+      within = 0;
+    }
+  }
+
+  #copyRun(target: Frame, to: Bytes, source: Frame, from: Bytes, run: Bytes): void {
+    const bytes = this.#present(source);
+    if (bytes === null) this.#present(target)?.fill(0, to, to + run);
+    else {
+      const there = this.bytes(target);
+      // Inside one buffer copyWithin needs no view at all.
+      if (bytes === there) bytes.copyWithin(to, from, from + run);
+      else there.set(this.#cache.view(bytes, source, from, run), to);
+    }
+  }
+
+  /** Bytes from offset `within` of `frame` that lie in one array, at most `length`. */
+  #run(frame: Frame, within: Bytes, length: Bytes): Bytes {
+    const bank = this.#bankOf(frame >> SHIFT);
+    const last = bank.lent === null ? (frame | ROW) + 1 : bank.endFrame;
+    return Math.min(length, (Math.min(last, bank.endFrame) - frame) * PAGE - within);
+  }
+
+  /** The frame `bytes` bytes behind the start of `frame`, in this bank or the one that begins where it ends. */
+  #after(frame: Frame, bytes: Bytes): Frame {
+    const bank = this.#bankOf(frame >> SHIFT);
+    const next = frame + pageOf(bytes);
+    return next < bank.endFrame ? next : frameAt(this.#banks, bank.end);
+  }
+
+  /** The bytes of the frame's section, or null when nobody ever wrote there. */
+  #present(frame: Frame): Uint8Array | null {
+    return this.#bytes[frame >> SHIFT] === null ? null : this.bytes(frame);
+  }
+
+  #bankOf(s: number): Bank {
+    for (const bank of this.#banks) {
+      if (s >= bank.firstFrame >> SHIFT && s <= (bank.endFrame - 1) >> SHIFT) return bank;
+    }
+    panic(`physmem: no bank has section ${s}`);
+  }
+
+  /** Make the bytes of section `s`, or take them again from the lender. */
+  #take(s: number): Uint8Array {
+    const { lent, firstFrame, endFrame } = this.#bankOf(s);
+    if (lent === null) {
+      const bytes = new Uint8Array(SECTION_BYTES);
+      this.#bytes[s] = bytes;
+      return bytes;
+    }
+    const bytes = lent.take();
+    this.#cache.clear();
+    for (let i = firstFrame >> SHIFT; i <= (endFrame - 1) >> SHIFT; i++) {
+      this.#bytes[i] = bytes;
+      this.#views[i] = null;
+    }
+    return bytes;
+  }
+}
+
+/** The frame that holds `pa`, or NO_FRAME. */
+export function frameAt(banks: readonly Bank[], pa: PhysAddr): Frame {
+  for (let i = 0; i < banks.length; i++) {
+    const bank = banks[i];
+    if (pa >= bank.base && pa < bank.end) return bank.firstFrame + pageOf(pa - bank.base);
+  }
+  return NO_FRAME;
+}
+
+/** Whether [`pa`, `pa + length`) is RAM, in one bank or in banks that touch. => `banks` lie in order of address. */
+export function isRam(banks: readonly Bank[], pa: PhysAddr, length: Bytes): boolean {
+  if (!(length >= 0)) return false;
+  let at = pa;
+  let left = length;
+  for (let i = 0; i < banks.length; i++) {
+    const bank = banks[i];
+    if (!(at >= bank.base && at < bank.end)) continue;
+    if (left <= bank.end - at) return true;
+    left -= bank.end - at;
+    at = bank.end;
+  }
+  return false;
+}

@@ -1,0 +1,57 @@
+/**
+ * M6: garbage per operation on memory and time in the steady state; what generators leave behind by
+ * themselves is not counted.
+ */
+import type { CoreGarbageInput, CoreGarbageOutput, Garbage } from "./core-garbage-worker.ts";
+import { GARBAGE_FLAGS } from "./garbage.ts";
+import type { Outcome, Row } from "./row.ts";
+import { value } from "./row.ts";
+import type { Measured, Suite } from "./suite.ts";
+import type { WorkerOptions } from "./worker.ts";
+import { runWorker } from "./worker.ts";
+
+const bytes = { unit: "B", gate: 1, goal: 0 } as const;
+const published = { unit: "B", gate: null, goal: null } as const;
+export const M6: Row = { id: "M6", title: "garbage per operation on memory, the worst", ...bytes };
+const ROWS: readonly Row[] = Object.freeze([
+  M6,
+  { id: "M6b", title: "garbage per copy or access, the worst", ...bytes },
+  { id: "M6t", title: "garbage per switch, timeout or task, the worst", ...bytes },
+  { id: "M6g", title: "garbage per resumption of a bare generator", ...published },
+]);
+
+/**
+ * The host's garbage, not ours: a `yield*` makes a generator, a random number above 2^31 is an
+ * object, and the bare generator is what the others are over.
+ */
+const HOSTS: readonly string[] = Object.freeze(["sleep", "yield* pause", "give way by chance"]);
+const NOT_OURS: readonly string[] = Object.freeze(["bare", ...HOSTS]);
+
+/** The worst of some cases; the note has all. */
+export function worst(found: Garbage): Outcome {
+  const own = Object.entries(found).filter(([name]) => !NOT_OURS.includes(name));
+  const note = own.map(([name, b]) => `${name} ${Math.abs(b).toFixed(2)}`).join(", ");
+  return value(Math.max(...own.map(([, b]) => b)), note);
+}
+
+export function runCoreGarbage(input: CoreGarbageInput, options: WorkerOptions = {}) {
+  const flags = { ...options, nodeFlags: GARBAGE_FLAGS };
+  return runWorker<CoreGarbageOutput>("core-garbage", input, flags);
+}
+
+function measure(): Measured {
+  const { memory, bytes: moved, time, resumption } = runCoreGarbage({ only: null });
+  const more = HOSTS.map((name) => `${name} ${time[name].toFixed(0)}`).join(", ");
+  const note = `result objects; over that a generator or a random number: ${more}`;
+  return {
+    outcomes: new Map([
+      ["M6", worst(memory)],
+      ["M6b", worst(moved)],
+      ["M6t", worst(time)],
+      ["M6g", value(resumption, note)],
+    ]),
+    charts: [],
+  };
+}
+
+export const CORE_GARBAGE: Suite = { rows: ROWS, measure };
