@@ -12,6 +12,7 @@ export const GARBAGE_FLAGS: readonly string[] = Object.freeze([
   "--expose-gc",
   "--min-semi-space-size=64",
   "--max-semi-space-size=64",
+  "--no-flush-bytecode", // a collection must not make functions be compiled anew
 ]);
 
 /** A full collection. @throws without --expose-gc. */
@@ -25,16 +26,28 @@ function used(): number {
   return getHeapStatistics().used_heap_size;
 }
 
-/** Bytes that `body` allocates an operation, the median of some repeats. */
+/** Until asking costs the same every time. */
+function warmUsed(): void {
+  for (let i = 0; i < 200; i++) used();
+}
+
+/** Bytes that `body` allocates an operation; negative: something was collected meanwhile. */
+function growth(body: (n: number) => void, operations: number): number {
+  collect();
+  body(Math.ceil(operations / 8));
+  const first = used();
+  const before = used(); // asking costs some hundred bytes itself
+  body(operations);
+  const grown = used() - before;
+  return grown < 0 ? grown : Math.max(0, grown - (before - first)) / operations;
+}
+
+/** The same, the median of some repeats. @throws when most of them were spoilt. */
 export function garbageOf(body: (n: number) => void, operations: number, repeats = 5): number {
-  return median(
-    Array.from({ length: repeats }, () => {
-      collect();
-      const before = used();
-      body(operations);
-      const grown = used() - before;
-      if (grown < 0) throw new Error("garbage was collected while it was measured");
-      return grown / operations;
-    }),
-  );
+  warmUsed();
+  const all = Array.from({ length: repeats }, () => growth(body, operations));
+  const sound = all.filter((grown) => grown >= 0);
+  // The compiler's threads may give back a little, late; a collection spoils all repeats.
+  if (sound.length < repeats / 2) throw new Error("garbage was collected while it was measured");
+  return median(sound);
 }

@@ -21,6 +21,8 @@ const BASE = 4 * GiB;
 /** Buffers of 64 KiB on either side: together more than the nearest caches hold. */
 const BUFFERS = 64;
 const COPIES = 256;
+const ROUNDS = 5;
+const SLICES = 16;
 
 /** A page table without anything else: an array of leaves of frames. */
 class PlainTable {
@@ -119,5 +121,5 @@ export function measurePaths(): Rounds {
   const own = [...extractCases(), ...copyCases()];
   warm([...others, ...own]);
   const switches = others.filter(({ name }) => ["bare", "block", "sleep"].includes(name));
-  return measureRounds([...own, ...switches], others);
+  return measureRounds([...own, ...switches], others, ROUNDS, SLICES);
 }

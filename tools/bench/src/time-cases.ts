@@ -119,7 +119,7 @@ function bareCase(): Case {
     }
     sink.total += done;
   };
-  return makeCase("bare", 4 * OPERATIONS, run, 1);
+  return makeCase("bare", OPERATIONS, run, 1);
 }
 
 function calloutCases(): Case[] {

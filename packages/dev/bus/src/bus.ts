@@ -84,7 +84,7 @@ export class RootBus {
     const port = membus.devicePort({ name, highest: reach });
     const intr = new InterruptLine(sched, name);
     const handler = options.hardware({ sched, port, intr });
-    const regs = membus.mapWindow({ name, base, size: windowSize, handler });
+    const regs = membus.mapWindow({ name, base, size: windowSize, handler, port });
     const lock = new Mutex(sched, name);
     // What the bus knows of the chip's reach narrows the parent tag, as a bridge would.
     const tag = reach < MAXADDR ? dmaTag.child({ lowAddr: reach }) : dmaTag;

@@ -11,6 +11,7 @@ import {
   Errno,
   ErrnoError,
   isPowerOf2,
+  isWhole,
   MAXADDR,
   offsetIn,
   withinBoundary,
@@ -29,11 +30,7 @@ const INSTANT = Fit.INSTANT;
 const BEST = Fit.BEST;
 const NEXT = Fit.NEXT;
 const MAX = MAXADDR;
-
-/** isWhole of kern, but Number.isSafeInteger boxes what is above 2^31 and came out of a field: 16 bytes. */
-function whole(n: number): boolean {
-  return n >= 0 && n <= Number.MAX_SAFE_INTEGER && n === Math.floor(n);
-}
+const WHOLE = Number.MAX_SAFE_INTEGER;
 
 /** What an allocation must obey; numbers are in units of the arena's addresses. */
 export interface Constraints {
@@ -101,18 +98,16 @@ export class Request {
     this.at = -1;
     this.from = min;
     this.anywhere = align === quantum && phase === 0 && nocross === 0 && min === 0 && max === MAX;
-    if (this.anywhere && fit === INSTANT && size > 0 && whole(size)) return;
-    const numbers = whole(size) && whole(phase) && whole(min) && whole(max) && size > 0;
+    if (this.anywhere && fit === INSTANT && size > 0 && isWhole(size)) return;
+    // `min` and `max` may be large: a call that is not inlined, and isWhole at times, boxes them.
+    const bounds = min >= 0 && min <= max && max <= WHOLE;
+    const numbers = isWhole(size) && isWhole(phase) && size > 0 && bounds;
+    const exact = min === Math.floor(min) && max === Math.floor(max);
     const powers = isPowerOf2(align) && (nocross === 0 || isPowerOf2(nocross));
-    const sane = phase < align && min <= max && (nocross === 0 || nocross >= size);
+    const sane = phase < align && exact && (nocross === 0 || nocross >= size);
     const onQuantum = align >= quantum && offsetIn(phase, quantum) === 0;
     const known = fit === INSTANT || fit === BEST || fit === NEXT;
-    if (numbers && powers && sane && onQuantum && known) return;
-    const strategy = fit === INSTANT ? "" : ` fit ${fit}`;
-    throw new ErrnoError(
-      Errno.EINVAL,
-      `vmem ${name}: size ${size} align ${align} phase ${phase} nocross ${nocross} min ${min} max ${max}${strategy}`,
-    );
+    if (!(numbers && powers && sane && onQuantum && known)) this.#refuse(name);
   }
 
   /**
@@ -145,5 +140,15 @@ export class Request {
     // for the first place of a block otherwise: it is the phase.
     if (nocross !== 0 && offsetIn(phase, nocross) + size > nocross) return -1;
     return size + Math.max(align, nocross) - quantum;
+  }
+
+  /** A function of its own: a message in `judge` has the numbers boxed on every call. */
+  #refuse(name: string): never {
+    const { size, align, phase, nocross, min, max, fit } = this;
+    const strategy = fit === INSTANT ? "" : ` fit ${fit}`;
+    throw new ErrnoError(
+      Errno.EINVAL,
+      `vmem ${name}: size ${size} align ${align} phase ${phase} nocross ${nocross} min ${min} max ${max}${strategy}`,
+    );
   }
 }

@@ -117,6 +117,9 @@ describe("xalloc", () => {
     ["a boundary that is no number", [64, 0, 0, Number.NaN]],
     ["min above max", [16, 0, 0, 0, 64, 32]],
     ["a min that is no number", [16, 0, 0, 0, Number.NaN]],
+    ["a min that is not whole", [16, 0, 0, 0, 0.5]],
+    ["a max that is not whole", [16, 0, 0, 0, 0, 64.5]],
+    ["a max that is no exact number", [16, 0, 0, 0, 0, 2 ** 53]],
     ["a max that is no number", [16, 0, 0, 0, 0, Number.NaN]],
   ] as [string, [number, ...number[]]][]) {
     test(`refuses ${name}, and the next call is as if nothing had been`, () => {

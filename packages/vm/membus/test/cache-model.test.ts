@@ -225,7 +225,7 @@ function runAgainstModel(seed: number, steps: number): void {
 }
 
 test("every byte, counter and line is as a model has it", () => {
-  for (const seed of seeds(60)) runAgainstModel(seed, 150);
+  for (const seed of seeds(40)) runAgainstModel(seed, 150);
 });
 
 /** Buffers of whole lines, handed to and fro as bus_dma asks; what the CPU and the device see. */
@@ -269,7 +269,7 @@ function transcript(seed: number, cache: CacheConfig | undefined): Buffer {
 }
 
 test("a program that keeps the rules sees on any cache what it sees on a coherent machine", () => {
-  for (const seed of seeds(25)) {
+  for (const seed of seeds(15)) {
     const expected = transcript(seed, undefined);
     for (const line of [32, 64, 128] as const) {
       for (const evictOneIn of [1, 3, 50]) {

@@ -13,7 +13,7 @@
 import type { Frame } from "@physio/kern";
 import { Errno, ErrnoError, isWhole, NO_FRAME, panic } from "@physio/kern";
 import type { Bank } from "./bank.ts";
-import { FrameAllocator, frameState, MAX_ORDER, REACHES } from "./buddy.ts";
+import { FrameAllocator, MAX_ORDER, REACHES } from "./buddy.ts";
 import type { ContigLimits } from "./contig.ts";
 import { ContigSearch } from "./contig.ts";
 import { FrameCache } from "./frame-cache.ts";
@@ -23,7 +23,7 @@ import { AllocClass, Pressure, RELIEF_FROM, SHORT_BELOW } from "./pressure.ts";
 import type { DomainFrames } from "./report.ts";
 import { AllocCounters } from "./report.ts";
 import type { Section } from "./section.ts";
-import { NOT_FREE, ROW_MASK, SECTION_SHIFT } from "./section.ts";
+import { frameState, NOT_FREE, ROW_MASK, SECTION_SHIFT } from "./section.ts";
 
 /** Any domain: the highest reach of all first, then the lowest domain. */
 export const ANY_DOMAIN = -1;

@@ -12,11 +12,10 @@
  *
  * Who may call: alloc.ts and what it is made of. Nothing here checks its caller.
  */
-import type { Frame } from "@physio/kern";
+import type { Frame, PhysAddr } from "@physio/kern";
 import { MAXADDR_24BIT, MAXADDR_32BIT, NO_FRAME, PAGE_SIZE, panic } from "@physio/kern";
 import type { Bank } from "./bank.ts";
 import {
-  CACHED,
   INSIDE,
   NOT_FREE,
   NOT_RAM,
@@ -27,8 +26,8 @@ import {
 } from "./section.ts";
 
 export const MAX_ORDER = SECTION_SHIFT;
+/** Free lists by address: what 24 bits reach, what 32 bits reach, the rest. */
 export const REACHES = 3;
-const REACH_LIMIT = [MAXADDR_24BIT, MAXADDR_32BIT];
 
 // This module's own names: the compiler folds them.
 const SHIFT = SECTION_SHIFT;
@@ -92,11 +91,6 @@ export class FrameAllocator {
   /** The section of an allocated frame. */
   section(frame: Frame): Section {
     return this.sections[frame >> SHIFT]!;
-  }
-
-  /** State of section `s`, for the search of contiguous ranges. */
-  isWholeFree(s: number): boolean {
-    return this.#state[s] === WHOLE_FREE;
   }
 
   /** Whether `frame` exists and is neither free nor cached. => any number. */
@@ -174,12 +168,6 @@ export class FrameAllocator {
     this.#freeBlock(frame, 0);
   }
 
-  /** Highest reach whose pools may hold addresses up to `high`. */
-  reachOf(high: number): number {
-    for (let r = 0; r < REACHES - 1; r++) if (high <= REACH_LIMIT[r]) return r;
-    return REACHES - 1;
-  }
-
   /** Walk all lists and panic on a broken invariant. @returns frames in free blocks. */
   checkFree(): number {
     let free = 0;
@@ -234,7 +222,7 @@ export class FrameAllocator {
       const from = Math.max(bank.firstFrame, s << SHIFT);
       const to = Math.min(bank.endFrame, (s + 1) << SHIFT);
       const address = bank.base + (from - bank.firstFrame) * PAGE_SIZE;
-      const pool = bank.domain * REACHES + this.reachOf(address);
+      const pool = bank.domain * REACHES + reachOf(address);
       this.poolOf[s] = pool;
       this.poolTotal[pool] += to - from;
       this.sectionEnd[s] = to;
@@ -357,9 +345,7 @@ export class FrameAllocator {
   }
 }
 
-/** What the `order` column says of a frame, for messages. */
-export function frameState(order: number): string {
-  if (order === USED) return "allocated";
-  if (order === NOT_RAM) return "no RAM";
-  return order === CACHED ? "free, in the cache" : "free";
+function reachOf(pa: PhysAddr): number {
+  if (pa <= MAXADDR_24BIT) return 0;
+  return pa <= MAXADDR_32BIT ? 1 : 2;
 }

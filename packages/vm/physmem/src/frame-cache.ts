@@ -1,10 +1,10 @@
 /**
  * A last-in first-out cache of single free frames for every pool, in front of the buddy lists.
  *
- * Splitting and merging blocks for every frame cost 55–110 ns for an allocation and a free; most of
- * them are single frames that come and go, so the last ones freed wait here and the lists are asked
- * for sixteen at a time. Follows the per-CPU page caches of sys/vm/vm_page.c (vm_page_zone_import,
- * vm_page_zone_release).
+ * Most frames come and go alone, and splitting and merging blocks for each cost 63 ns for an
+ * allocation and a free (112 ns for 4096 and 4096). So the last frames freed wait here, and the lists
+ * are asked for sixteen at a time: 25 ns and 53. Follows the per-CPU page caches of sys/vm/vm_page.c
+ * (vm_page_zone_import, vm_page_zone_release).
  *
  * A cached frame is free: its `order` is CACHED, and it counts as free everywhere but in the counts
  * of the lists. It keeps its block from merging, so a search for contiguous frames drains the cache

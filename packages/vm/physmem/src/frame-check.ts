@@ -2,10 +2,11 @@
  * The verifying mode: free frames are filled with junk, and an allocation looks whether it is still
  * there. A device or a driver that writes to memory it gave back is found at the next allocation of
  * the frame, or by `check`, with the byte that it changed. After the junk fill of uma(9)
- * (trash_dtor, trash_ctor); the values are those of xv6's habit and of FreeBSD's malloc.
+ * (trash_dtor, trash_ctor).
  *
  * Only frames that have bytes on the host are filled: RAM that nobody wrote stays untouched. What is
- * filled is remembered for every frame, since a frame may get bytes while it is free.
+ * filled is remembered for every frame. A frame that was never freed keeps what it has when it is
+ * allocated: it may be an image that was loaded before, or a guest's RAM that is taken out of use.
  *
  * Who may call: alloc.ts, when PhysMemConfig.verify is set.
  */
@@ -14,8 +15,8 @@ import { hex, PAGE_SIZE, panic } from "@physio/kern";
 import { ROW_MASK, SECTION_FRAMES, SECTION_SHIFT } from "./section.ts";
 
 /** A free frame's bytes, and those of one that was just allocated. */
-export const FREE_JUNK = 0xdf;
-export const NEW_JUNK = 0x5a;
+const FREE_JUNK = 0xdf;
+const NEW_JUNK = 0x5a;
 
 /** A cache that may hold lines of a frame that are not in RAM: membus' CpuPort. */
 export interface FrameCacher {
@@ -55,12 +56,10 @@ export class FrameCheck {
   /** The frames are being allocated. Panics when one was written to meanwhile. */
   onAlloc(frame: Frame, count: number): void {
     for (let f = frame; f < frame + count; f++) {
-      if (!this.#mem.hasBytes(f)) continue;
       const rows = this.#junked[f >> SECTION_SHIFT];
-      if (rows !== null && rows[f & ROW_MASK] === 1) {
-        this.#checkJunk(f);
-        rows[f & ROW_MASK] = 0;
-      }
+      if (rows === null || rows[f & ROW_MASK] === 0) continue;
+      this.#checkJunk(f);
+      rows[f & ROW_MASK] = 0;
       this.#fill(f, NEW_JUNK);
     }
   }

@@ -21,6 +21,8 @@ import { ViewCache } from "./view-cache.ts";
 const SHIFT = SECTION_SHIFT;
 const ROW = ROW_MASK;
 const PAGE = PAGE_SIZE;
+/** Up to so many bytes a loop is faster than `set` and needs no view. */
+const SHORT = 32;
 
 export class Ram {
   readonly #banks: readonly Bank[];
@@ -86,7 +88,11 @@ export class Ram {
       const run = this.#run(f, within, length - done);
       const bytes = this.#present(f);
       if (bytes === null) to.fill(0, at + done, at + done + run);
-      else to.set(this.#cache.view(bytes, f, this.offset(f) + within, run), at + done);
+      else {
+        const start = this.offset(f) + within;
+        if (run <= SHORT) moveShort(bytes, start, to, at + done, run);
+        else to.set(this.#cache.view(bytes, f, start, run), at + done);
+      }
       done += run;
       if (done < length) f = this.#after(f, within + run);
       within = 0;
@@ -99,8 +105,10 @@ export class Ram {
     let within = to;
     for (let done = 0; done < length; ) {
       const run = this.#run(f, within, length - done);
-      const source = run === from.length ? from : from.subarray(at + done, at + done + run);
-      this.bytes(f).set(source, this.offset(f) + within);
+      const start = this.offset(f) + within;
+      if (run <= SHORT) moveShort(from, at + done, this.bytes(f), start, run);
+      else if (run === from.length) this.bytes(f).set(from, start);
+      else this.bytes(f).set(from.subarray(at + done, at + done + run), start);
       done += run;
       if (done < length) f = this.#after(f, within + run);
       within = 0;
@@ -193,6 +201,10 @@ export class Ram {
     }
     return bytes;
   }
+}
+
+function moveShort(from: Uint8Array, at: number, to: Uint8Array, start: number, n: number): void {
+  for (let i = 0; i < n; i++) to[start + i] = from[at + i];
 }
 
 /** The frame that holds `pa`, or NO_FRAME. */

@@ -68,5 +68,5 @@ export function formatFreeLists(mem: FreeLists): string {
       lines.push(`  ${String(order).padStart(5)} (${size.padStart(5)}) |${counts}`);
     }
   }
-  return `${lines.join("\n")}\n`;
+  return lines.join("\n");
 }

@@ -27,6 +27,13 @@ export const CACHED = 0xfd;
 /** No RAM has this number: its bank begins or ends inside of the section. */
 export const NOT_RAM = 0xfc;
 
+/** What the `order` column says of a frame, for messages. */
+export function frameState(order: number): string {
+  if (order === NOT_FREE) return "allocated";
+  if (order === NOT_RAM) return "no RAM";
+  return order === CACHED ? "free, in the cache" : "free";
+}
+
 export class Section {
   /** Order of the free block that begins here, or one of the values above. */
   readonly order: Uint8Array;

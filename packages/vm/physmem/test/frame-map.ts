@@ -27,7 +27,7 @@ interface MapBank {
 }
 
 /** Three reaches, two domains, a bank that crosses 4 GiB and one that ends at 2^52. */
-export const BANKS: readonly MapBank[] = [
+const BANKS: readonly MapBank[] = [
   { base: 0, size: 18 * MiB, domain: 0 },
   { base: 4 * GiB - 4 * MiB, size: 9 * MiB + 5 * PAGE_SIZE, domain: 1 },
   { base: 2 ** 40 + 0x3000, size: 3 * MiB, domain: 0 },
@@ -37,7 +37,7 @@ const DOMAINS = 2;
 const REACHES = 3;
 
 /** The definition of the limits, but for the domain. */
-export function obeys(pa: number, size: number, limits: ContigLimits): boolean {
+function obeys(pa: number, size: number, limits: ContigLimits): boolean {
   const { low, high, align, boundary } = limits;
   const last = pa + size - 1;
   const whole = boundary === 0 || Math.floor(pa / boundary) === Math.floor(last / boundary);

@@ -67,6 +67,5 @@ DOMAIN 0: 3327 of 3328 frames are free
       2 (  16K) |             0             0
       1 (   8K) |             0             0
       0 (   4K) |            15             0
-DOMAIN 1: 0 of 4 frames are free
-`);
+DOMAIN 1: 0 of 4 frames are free`);
 });

@@ -245,11 +245,6 @@ export class Pmap {
     run.length = Math.min(bytes, pages * PAGE) - pageOffset(va);
   }
 
-  /** Bytes from `va` that lie in one page. */
-  static inPage(va: VirtAddr, length: Bytes): Bytes {
-    return Math.min(length, PAGE - pageOffset(va));
-  }
-
   // ---- for Pmaps, page by page
 
   /** The first mapped page in [`page`, `end`), or −1. */

@@ -193,6 +193,38 @@ test("two that wait for more than there is do not wake each other without end", 
   }
 });
 
+test("a frame that somebody else gives back ends a wait", () => {
+  const { b, sched, kmem } = waiting(2);
+  const frames = [b.frame(), b.frame()];
+  for (const [size, frame] of [
+    [PAGE_SIZE, frames[0]],
+    [100, frames[1]],
+  ]) {
+    const thread = sched.start(kmem.allocWait(size));
+    sched.pump();
+    expect(thread.state).toBe(ThreadState.ASLEEP);
+    b.free(frame);
+    expect(sched.advance(thread, 100)).toBe(true);
+    kmem.free(sched.resultOf(thread), size);
+    kmem.reclaim();
+    b.frame();
+  }
+  expect(kmem.waits).toBe(2);
+});
+
+test("an allocation that fails on the way does not take the news from those who wait", () => {
+  const { b, sched, mem, kmem } = waiting(8);
+  const frames = [1, 2, 3, 4, 5, 6].map(() => b.frame());
+  const thread = sched.start(kmem.allocWait(4 * PAGE_SIZE));
+  sched.pump();
+  expect(kmem.tryAlloc(5 * PAGE_SIZE)).toBe(-1);
+  sched.pump();
+  expect([thread.state, mem.freeFrames, kmem.waits]).toEqual([ThreadState.ASLEEP, 2, 1]);
+  for (const frame of frames) b.free(frame);
+  expect(sched.advance(thread, 100)).toBe(true);
+  kmem.free(sched.resultOf(thread), 4 * PAGE_SIZE);
+});
+
 test("threads that allocate, hold and free all come to an end, in every order", () => {
   fc.assert(
     fc.property(fc.nat(), (number) => {

@@ -233,6 +233,11 @@ describe("small sizes", () => {
       );
     }
     expectPanic(() => kmem.free(va + 16, 100), "not an item in use");
+    const least = kmem.alloc(1);
+    for (const size of [0, -1]) {
+      expectPanic(() => kmem.free(least, size), `size ${size}`, "allocated 16");
+    }
+    kmem.free(least, 1);
     kmem.check();
     kmem.free(va, 100);
     expectPanic(() => kmem.free(va, 100), "not an item in use");

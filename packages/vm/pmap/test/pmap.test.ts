@@ -10,7 +10,6 @@ import {
   Enter,
   isModified,
   isReferenced,
-  Pmap,
   PmapBit,
   Prot,
   Pte,
@@ -182,7 +181,10 @@ describe("access", () => {
     pmap.enter(0x1000, frame, Prot.READ);
     pmap.access(0x1000, Prot.WRITE);
     pmap.access(0x2000, Prot.READ);
-    expect(bits()).toBe(0);
+    expect(pmap.access(0x1000, Number.NaN)).toBe(NO_FRAME);
+    const run = new Run();
+    pmap.run(0x1000, 100, RW, run);
+    expect([run.frame, bits()]).toEqual([NO_FRAME, 0]);
     pmap.access(0x1000, Prot.READ);
     expect(bits()).toBe(PmapBit.REFERENCED);
   });
@@ -359,7 +361,6 @@ describe("run", () => {
     for (let i = 0; i < 4; i++) pmap.enter(va + (4 + i) * PAGE_SIZE, high + i, RW);
     pmap.run(va, 8 * PAGE_SIZE, RW, run);
     expect([run.frame, run.length]).toEqual([low, 4 * PAGE_SIZE]);
-    expect(Pmap.inPage(va + 10, 5000)).toBe(PAGE_SIZE - 10);
   });
 });
 
@@ -416,6 +417,18 @@ describe("copyin and copyout", () => {
       expect(copyoutAll(space, va, to, 1, length)).toBe(result(out));
     });
   }
+
+  test("of no length move nothing, and past the end of an array panic", () => {
+    const { space } = mapped();
+    for (const length of [0, -1, Number.NaN]) {
+      expect(space.copyin(0x10000, fill(4, 0), 0, length)).toBe(0);
+      expect(space.copyout(0x10000, fill(4, 0), 0, length)).toBe(0);
+    }
+    for (const at of [-1, 1, 5, 0.5, Number.NaN]) {
+      expectPanic(() => space.copyin(0x10000, fill(4, 0), at, 4), `${at}`);
+      expectPanic(() => space.copyout(0x10000, fill(4, 0), at, 4), `${at}`);
+    }
+  });
 
   test("mark what they touch, page by page", () => {
     const { mem, space, frames } = mapped();

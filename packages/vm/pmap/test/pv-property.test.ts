@@ -143,7 +143,7 @@ test("30,000 operations agree with a list of mappings", () => {
       const roll = dice(number);
       for (let i = 0; i < 10_000; i++) {
         run.step(roll);
-        if (i % 100 === 0) run.compare();
+        if (i % 200 === 0) run.compare();
         if (i % 500 === 0) run.b.pmaps.check();
       }
       run.compare();
