@@ -11,4 +11,4 @@ export { AllocClass } from "./pressure.ts";
 export type { AllocCounters, DomainFrames, FreeLists } from "./report.ts";
 export { formatFreeLists } from "./report.ts";
 export type { Section } from "./section.ts";
-export { ROW_MASK, SECTION_FRAMES } from "./section.ts";
+export { ROW_MASK, SECTION_FRAMES, SECTION_SHIFT } from "./section.ts";

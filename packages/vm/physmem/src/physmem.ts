@@ -54,8 +54,11 @@ export class PhysMem {
   readonly #source: FrameSource;
   readonly #frames: FrameAllocator;
   readonly #ram: Ram;
-  /** The allocator's columns, one look-up nearer for every address. */
-  readonly #sectionAddr: Float64Array;
+  /**
+   * By section: the address of its first frame number. For loops over frames that do without a call:
+   * `sectionAddr[frame >> SECTION_SHIFT] + (frame & ROW_MASK) * PAGE_SIZE`.
+   */
+  readonly sectionAddr: Float64Array;
   readonly #sectionEnd: Int32Array;
 
   /** @throws {ErrnoError} EINVAL, EEXIST, ENOMEM: see layBanks. */
@@ -69,7 +72,7 @@ export class PhysMem {
     this.pressure = this.#source.pressure;
     this.#frames = this.#source.frames;
     this.#ram = new Ram(this.banks, this.#frames.sections.length);
-    this.#sectionAddr = this.#frames.sectionAddr;
+    this.sectionAddr = this.#frames.sectionAddr;
     this.#sectionEnd = this.#frames.sectionEnd;
   }
 
@@ -97,12 +100,12 @@ export class PhysMem {
   addrOf(frame: Frame): PhysAddr {
     const s = frame >> SHIFT;
     if (!(frame < this.#sectionEnd[s])) panic(`physmem: frame ${frame} does not exist`);
-    return this.#sectionAddr[s] + (frame & ROW) * PAGE;
+    return this.sectionAddr[s] + (frame & ROW) * PAGE;
   }
 
   /** The same without a check, for loops over frames that a pmap holds (1 ns of a load's 18). => the frame exists. */
   addrOfKnown(frame: Frame): PhysAddr {
-    return this.#sectionAddr[frame >> SHIFT] + (frame & ROW) * PAGE;
+    return this.sectionAddr[frame >> SHIFT] + (frame & ROW) * PAGE;
   }
 
   /** The columns that hold an allocated frame; its row is `rowOf(frame)`. */
