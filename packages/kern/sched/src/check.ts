@@ -44,7 +44,7 @@ export function checkScheduler(
 function checkSleeper(thread: Thread, threads: ReadonlySet<Thread>, waits: WaitQueues): void {
   const { name, channel, sleepQueue } = thread;
   if (channel === null || sleepQueue === null) {
-    if (channel !== null || sleepQueue !== null || !thread.timeout.pending) {
+    if (!thread.timeout.pending) {
       panic(`thread "${name}" sleeps on "${thread.waitMessage}" and nothing can wake it`);
     }
     return;

@@ -152,7 +152,6 @@ export class Scheduler {
   ): Sleep {
     const thread = this.#fallAsleep(message, mutex, timeout, priority);
     const queue = this.#waits.of(channel);
-    thread.channel = channel;
     thread.sleepQueue = queue;
     queue.insertTail(thread);
     return SLEEP;
@@ -361,7 +360,10 @@ export class Scheduler {
     }
     thread.state = ASLEEP;
     thread.waitMessage = message;
-    if (timeout > 0) this.#clock.setTimeout(thread.timeout, timeout);
+    if (timeout > 0) {
+      thread.timed = true;
+      this.#clock.setTimeout(thread.timeout, timeout);
+    }
     return thread;
   }
 
@@ -380,9 +382,11 @@ export class Scheduler {
     if (queue !== null) {
       queue.remove(thread);
       thread.sleepQueue = null;
-      thread.channel = null;
     }
-    this.#clock.cancel(thread.timeout);
+    if (thread.timed) {
+      thread.timed = false;
+      this.#clock.cancel(thread.timeout);
+    }
   }
 
   #pick(): Thread | null {

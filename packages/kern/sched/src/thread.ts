@@ -50,8 +50,7 @@ export class Thread implements DescribesWait {
   basePriority: number;
   readonly body: Sleeps<unknown>;
   state: number;
-  /** What the thread sleeps on (null: time only), and the words for it. Valid while ASLEEP. */
-  channel: WaitChannel | null;
+  /** The words for what the thread sleeps on. Valid while ASLEEP. */
   waitMessage: string;
   /** What its last sleep ended with: OK, or ETIMEDOUT. */
   wakeResult: Errno;
@@ -68,6 +67,8 @@ export class Thread implements DescribesWait {
   readonly timeout: Event;
   /** The sleep queue it is on, and the links of that or of the run queue. */
   sleepQueue: ThreadQueue | null;
+  /** Whether `timeout` may be pending. */
+  timed: boolean;
   next: Thread | null;
   prev: Thread | null;
 
@@ -86,7 +87,6 @@ export class Thread implements DescribesWait {
     this.basePriority = priority;
     this.body = body;
     this.state = ThreadState.RUNNABLE;
-    this.channel = null;
     this.waitMessage = "";
     this.wakeResult = E.OK;
     this.mutexes = null;
@@ -97,8 +97,14 @@ export class Thread implements DescribesWait {
     this.joined = false;
     this.timeout = new Event(() => onTimeout(this));
     this.sleepQueue = null;
+    this.timed = false;
     this.next = null;
     this.prev = null;
+  }
+
+  /** What the thread sleeps on; null: time only, or not asleep. The queue knows it: a store less for each sleep. */
+  get channel(): WaitChannel | null {
+    return this.sleepQueue === null ? null : this.sleepQueue.channel;
   }
 
   /** Mutexes held; counted at each call. */

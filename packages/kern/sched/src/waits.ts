@@ -40,7 +40,7 @@ export class WaitQueues {
   of(channel: WaitChannel): ThreadQueue {
     const found = this.find(channel);
     if (found !== null) return found;
-    const queue = new ThreadQueue();
+    const queue = new ThreadQueue(channel);
     this.#queues.set(channel, queue);
     return queue;
   }

@@ -236,7 +236,7 @@ test("a thread has the credentials of the one that makes it, or the kernel's", (
 });
 
 describe("check panics on", () => {
-  /** A scheduler with a sleeper, a pausing thread and a runnable one. */
+  /** A scheduler with a sleeper, a pausing thread and runnable ones. */
   function machine() {
     const sched = new Scheduler();
     const channel = {};
@@ -245,6 +245,7 @@ describe("check panics on", () => {
     const napper = sched.spawn("napper", sched.pause("nap", 50));
     for (let i = 0; i < 3; i++) sched.step();
     const ready = sched.spawn("ready", sched.pause("nap", 5));
+    sched.spawn("also ready", sched.pause("nap", 5)); // one alone is on no run queue
     const event = sched.event(() => {});
     sched.after(event, 70);
     sched.check();
@@ -284,9 +285,9 @@ describe("check panics on", () => {
         words: 'thread "napper" sleeps on "nap" and nothing can wake it',
       },
       {
-        name: "a sleeper on the queue of another channel",
-        plant: ({ sleeper }) => (sleeper.channel = {}),
-        words: 'thread "sleeper" sleeps on another queue',
+        name: "a sleeper that does not know its queue",
+        plant: ({ sleeper }) => (sleeper.sleepQueue = null),
+        words: 'thread "sleeper" is on the sleep queue of "second" and should not be',
       },
       {
         name: "links that do not meet",
