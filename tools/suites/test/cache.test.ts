@@ -65,8 +65,10 @@ test("the hash of the tests changes with every sort of file, and only then", TIM
 function removeTests(): void {
   const all = { recursive: true, force: true };
   for (const group of readdirSync(join(scratch.path, "packages"))) {
-    for (const name of readdirSync(join(scratch.path, "packages", group)))
-      rmSync(join(scratch.path, "packages", group, name, "test"), all);
+    for (const name of readdirSync(join(scratch.path, "packages", group))) {
+      const folder = join(scratch.path, "packages", group, name);
+      for (const tests of ["test", "long"]) rmSync(join(folder, tests), all);
+    }
   }
   for (const name of readdirSync(join(scratch.path, "tools"))) {
     const folder = join(scratch.path, "tools", name);
