@@ -116,6 +116,7 @@ const JOBS = {
     ["node", "--disable-warning=ExperimentalWarning", "tools/bench/src/main.ts"],
   ],
   browser: [["node", FROM_SOURCE, "tools/browser/src/main.ts"]],
+  conformance: [["node", FROM_SOURCE, join(root, "tools/conformance/src/main.ts")]],
   determinism: [["node", FROM_SOURCE, "tools/browser/src/determinism.ts"]],
   docs: [["node", "docs/site/build.mjs"]],
   release: [["node", "tools/release/src/main.ts", "release"]],
@@ -127,7 +128,8 @@ const JOBS = {
 const [job = "test", ...rest] = process.argv.slice(2);
 const steps = JOBS[job] ?? [[bin(job)]];
 // A command that takes files resolves them where the user stands, not where npm went.
-const cwd = job === "physio" ? (process.env.INIT_CWD ?? process.cwd()) : root;
+const TAKES_FILES = ["physio", "conformance"];
+const cwd = TAKES_FILES.includes(job) ? (process.env.INIT_CWD ?? process.cwd()) : root;
 // The arguments are the last step's.
 for (const [cmd, ...args] of steps.slice(0, -1)) must(cmd, args, { env, cwd });
 const [cmd, ...args] = steps[steps.length - 1];

@@ -8,8 +8,8 @@
 
 import type { DmaMap, DmaTag, SegList } from "@physio/busdma";
 import { BusDma, Sync } from "@physio/busdma";
-import type { DmaBackend, DmaMemory } from "@physio/busdma/impl";
-import { addRange, defineBackend, loadDirect } from "@physio/busdma/impl";
+import type { DmaAllocator, DmaBackend } from "@physio/busdma/impl";
+import { addRange, defineBackend, kmemAllocator, loadDirect } from "@physio/busdma/impl";
 import type { BouncePool, BounceZone } from "@physio/busdma-bounce";
 import {
   addBouncePage,
@@ -35,22 +35,27 @@ import {
 } from "@physio/kern";
 import type { PhysMem } from "@physio/physmem";
 import type { Kmem, Pmap } from "@physio/pmap";
+import type { MemoryHistory } from "./memory.ts";
+import { X86Memory } from "./memory.ts";
 
 /** Pages that all zones may grow to by map creation. @bsd #Y MAX_BPAGES (amd64) */
 export const MAX_BPAGES = 8192;
 
 /** Private state of a tag. */
-class X86Tag {
+class X86Tag implements MemoryHistory {
   /** Some address or alignment may need a bounce page. @bsd #Y BUS_DMA_COULD_BOUNCE */
   readonly couldBounce: boolean;
   zone: BounceZone | null;
   /** The first map has given the zone its pages. @bsd #Y BUS_DMA_MIN_ALLOC_COMP */
   firstGrowthDone: boolean;
+  /** Memory of whole pages was asked for. @bsd #Y BUS_DMA_KMEM_ALLOC */
+  usedPages: boolean;
 
   constructor(couldBounce: boolean) {
     this.couldBounce = couldBounce;
     this.zone = null;
     this.firstGrowthDone = false;
+    this.usedPages = false;
   }
 }
 
@@ -71,20 +76,19 @@ function pagesOf(tag: DmaTag): number {
 
 class X86Dma {
   readonly #pool: BouncePool;
-  readonly #kmem: Kmem;
   readonly #mem: PhysMem;
 
   constructor(pool: BouncePool, kmem: Kmem) {
     this.#pool = pool;
-    this.#kmem = kmem;
     this.#mem = kmem.mem;
   }
 
   tagCreate(tag: DmaTag): X86Tag {
-    const inherited = tag.parent !== null && x86Of(tag.parent).couldBounce;
+    const { parent } = tag;
+    const inherited = parent !== null && (tag.filter !== null || x86Of(parent).couldBounce);
     const md = new X86Tag(inherited || tag.lowAddr < this.#mem.top || tag.alignment > 1);
     if (!md.couldBounce || (tag.flags & BusDma.ALLOCNOW) === 0) return md;
-    md.zone = this.#pool.zoneFor(tag.lowAddr, tag.alignment);
+    md.zone = this.#pool.zoneFor(tag.lowAddr, tag.alignment, tag.domain);
     const lacking = pagesOf(tag) - md.zone.total;
     if (lacking > 0 && this.#pool.grow(md.zone, lacking) < lacking) {
       throw new ErrnoError(E.ENOMEM, `dma tag: ALLOCNOW of ${pagesOf(tag)} bounce pages`);
@@ -96,7 +100,7 @@ class X86Dma {
   mapCreate(tag: DmaTag): BounceState | null {
     const md = x86Of(tag);
     if (!md.couldBounce) return null;
-    md.zone ??= this.#pool.zoneFor(tag.lowAddr, tag.alignment);
+    md.zone ??= this.#pool.zoneFor(tag.lowAddr, tag.alignment, tag.domain);
     const { zone } = md;
     const enough = this.#growForMap(tag, md, zone);
     if (enough || !tag.context.semantics.failedMapNotCounted) zone.mapCount++;
@@ -130,19 +134,6 @@ class X86Dma {
     return E.OK;
   }
 
-  memAlloc(tag: DmaTag): DmaMemory | null {
-    const va = this.#kmem.allocContig(tag.maxSize, {
-      high: tag.lowAddr as number,
-      align: Math.max(tag.alignment, PAGE_SIZE),
-      boundary: tag.boundary >= tag.maxSize ? tag.boundary : 0,
-    });
-    return va < 0 ? null : { va, size: tag.maxSize };
-  }
-
-  memFree(memory: DmaMemory): void {
-    this.#kmem.free(memory.va, memory.size);
-  }
-
   // ---- loads
 
   loadBuffer(
@@ -163,7 +154,7 @@ class X86Dma {
         return loadDirect(tag, pmap, va, len, segs);
       }
     }
-    const kernelVa = pmap === tag.context.kernelPmap;
+    const kernelVa = pmap === tag.kernelPmap;
     for (let done = 0; done < len; ) {
       const pa = pmap.extract(va + done);
       if (pa < 0)
@@ -390,17 +381,22 @@ class X86Dma {
   }
 }
 
-/** The backend of an x86 machine. @bsd #P[no NUMA domains, no filters] struct bus_dma_impl bus_dma_bounce_impl */
-export function x86Backend(pool: BouncePool, kmem: Kmem): DmaBackend {
+/** The backend of an x86 machine. `allocator` gives DMA memory; default the machine's kernel memory. @bsd #Y struct bus_dma_impl bus_dma_bounce_impl */
+export function x86Backend(
+  pool: BouncePool,
+  kmem: Kmem,
+  allocator: DmaAllocator = kmemAllocator(kmem),
+): DmaBackend {
   const x86 = new X86Dma(pool, kmem);
+  const memory = new X86Memory(kmem, allocator);
   return defineBackend({
     name: "x86",
     tagCreate: (tag) => x86.tagCreate(tag),
     tagDestroy: () => {},
     mapCreate: (tag) => x86.mapCreate(tag),
     mapDestroy: (tag, map) => x86.mapDestroy(tag, map),
-    memAlloc: (tag) => x86.memAlloc(tag),
-    memFree: (_tag, memory) => x86.memFree(memory),
+    memAlloc: (tag, _map, flags) => memory.alloc(tag, x86Of(tag), flags),
+    memFree: (tag, given) => memory.free(tag, x86Of(tag), given),
     // Small, so that it is inlined into DmaMap.load; what may bounce goes on in a function of its own.
     loadBuffer: (tag, map, pmap, va, len, flags, segs) =>
       tag.flat && map.md === null && segs.count === 0 && len > 0

@@ -14,7 +14,7 @@ import { PhysMem } from "@physio/physmem";
 import { Kmem, Prot } from "@physio/pmap";
 import { Mutex, Scheduler } from "@physio/sched";
 import { SysctlTree, Trace } from "@physio/trace";
-import type { Run } from "./scenario-machine.ts";
+import type { Run } from "./bytes.ts";
 
 /** The last address of a 24-bit device. */
 export const REACH = 16 * MiB - 1;

@@ -7,9 +7,9 @@ import { BusDma, FIXED, SEED, Sync } from "@physio/busdma";
 import { Errno, PAGE_SIZE } from "@physio/kern";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import type { Run } from "./bytes.ts";
+import { pattern } from "./bytes.ts";
 import { SmallMachine, stateOf } from "./machine.ts";
-import type { Run } from "./scenario-machine.ts";
-import { pattern } from "./scenario-machine.ts";
 
 const PAGE = PAGE_SIZE;
 const STEPS = 5000;

@@ -10,8 +10,8 @@ import type { Frame } from "@physio/kern";
 import { Errno, MAXADDR, PAGE_SIZE } from "@physio/kern";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { pattern } from "./bytes.ts";
 import { REACH, SmallMachine } from "./machine.ts";
-import { pattern } from "./scenario-machine.ts";
 
 const PAGE = PAGE_SIZE;
 const POOL = 16;

@@ -9,8 +9,8 @@ import type { DmaSemantics } from "@physio/busdma";
 import { BusDma, FIXED, SEED, Sync } from "@physio/busdma";
 import { Errno, PAGE_SIZE, Panic } from "@physio/kern";
 import { expect, test } from "vitest";
+import { pattern } from "./bytes.ts";
 import { HIGH, REACH, SmallMachine, stateOf } from "./machine.ts";
-import { pattern } from "./scenario-machine.ts";
 
 const PAGE = PAGE_SIZE;
 const both = (fixed: unknown, seed: unknown): [DmaSemantics, unknown][] => [

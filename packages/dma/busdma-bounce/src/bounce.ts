@@ -8,21 +8,53 @@
  * zone's.
  */
 
-import type { DmaMap } from "@physio/busdma";
+import type { DmaMap, DmaTag } from "@physio/busdma";
 import { BusDma } from "@physio/busdma";
-import type { BusAddr, Bytes, Frame, PhysAddr, VirtAddr } from "@physio/kern";
-import { Errno, isAligned, isPowerOf2, NO_FRAME, PAGE_SIZE, pageOffset, panic } from "@physio/kern";
+import type { BusAddr, Bytes, Errno, Frame, PhysAddr, VirtAddr } from "@physio/kern";
+import {
+  Errno as E,
+  isAligned,
+  isPowerOf2,
+  NO_FRAME,
+  PAGE_SIZE,
+  pageOffset,
+  panic,
+} from "@physio/kern";
 import { Ktr, traceEvent } from "@physio/trace";
 import type { BounceState } from "./map-state.ts";
+import { bounceOf } from "./map-state.ts";
 import type { BouncePool } from "./pool.ts";
 
+// This module's own names: the compiler folds them.
+const OK: Errno = E.OK;
+const PAGE = PAGE_SIZE;
 const DEFER = traceEvent(Ktr.BOUNCE, "bounce defer", "needed", "reserved");
 const COPY = traceEvent(Ktr.BOUNCE, "bounce copy", "pages", "bytes", "toPage");
 
-/** Whether `addr` lies in the window that the tag excludes, or breaks its alignment. @bsd #Y addr_needs_bounce */
+/** Whether `addr` lies in the window that the tag excludes, or breaks its alignment, and no filter lets it pass. @bsd #Y addr_needs_bounce */
 export function addrNeedsBounce({ tag }: Pick<DmaMap, "tag">, addr: PhysAddr): boolean {
+  if (tag.filtered) return filtersReject(tag, addr);
   if (addr > tag.lowAddr && addr <= tag.highAddr) return true;
-  if (tag.alignment === 1) return false;
+  return tag.alignment !== 1 && isMisaligned(tag, addr);
+}
+
+/**
+ * Ask the filters from the tag up. A tag without one refuses what it excludes; in the original a
+ * filter may let a misaligned address pass, too. @bsd #Y bus_dma_run_filter
+ */
+function filtersReject(first: DmaTag, addr: PhysAddr): boolean {
+  const { alignmentBeforeFilters } = first.context.semantics;
+  for (let tag: DmaTag | null = first; tag !== null; tag = tag.filterParent) {
+    const misaligned = tag.alignment !== 1 && isMisaligned(tag, addr);
+    if (misaligned && alignmentBeforeFilters) return true;
+    const excluded = misaligned || (addr > tag.lowAddr && addr <= tag.highAddr);
+    if (excluded && (tag.filter === null || tag.filter(tag.filterArg, addr as number) !== 0))
+      return true;
+  }
+  return false;
+}
+
+function isMisaligned(tag: DmaTag, addr: PhysAddr): boolean {
   if (!tag.powersOf2 && !isPowerOf2(tag.alignment))
     panic(`bounce: alignment ${tag.alignment} is not a power of 2`);
   return !isAligned(addr, tag.alignment);
@@ -55,18 +87,20 @@ export function reservePages(
 ): Errno {
   const { semantics } = map.tag.context;
   const { zone } = state;
-  if (promise(state, false) === 0) return Errno.OK;
+  if (promise(state, false) === 0) return E.OK;
   const impossible = semantics.refuseImpossible && state.pages.count + state.needed > zone.total;
   if ((flags & BusDma.NOWAIT) !== 0 || impossible) {
     state.needed = 0;
-    return Errno.ENOMEM;
+    return E.ENOMEM;
   }
   if (semantics.stalledLoadStartsOver) startOver(pool, state);
   promise(state, true);
-  state.queuedAt = pool.sched.now;
-  state.zone.waiting.insertTail(map);
+  if (!map.waiting) {
+    state.queuedAt = pool.sched.now;
+    zone.waiting.insertTail(map);
+  } // else the original's caller loads a map that waits (waitingMapsAreBusy): it keeps its place
   pool.trace.record(DEFER, state.needed, state.reserved);
-  return Errno.EINPROGRESS;
+  return E.EINPROGRESS;
 }
 
 /** A list load stalls midway: what it took goes back, first to those who wait, and is needed again. */
@@ -132,7 +166,10 @@ function copyAll(pool: BouncePool, map: DmaMap, state: BounceState, toPage: bool
   pool.trace.record(COPY, state.pages.count, bytes, toPage ? 1 : 0);
 }
 
-/** Copy one page's data, run by run: a run ends where the client's next page begins. */
+/**
+ * Copy one page's data, through the CPU's port, in as few runs as the client's memory has.
+ * => the page lies in one piece; the client's bytes adjoin as far as their frames do.
+ */
 function copyPage(
   pool: BouncePool,
   map: DmaMap,
@@ -141,32 +178,39 @@ function copyPage(
   toPage: boolean,
 ): void {
   const { zone } = state;
-  const { mem } = pool;
+  const { cpu } = pool;
   const count = zone.dataCount[row];
   const page = zone.busAddr[row] + inPage(map, zone.dataOffset[row]);
-  for (let done = 0; done < count; ) {
-    const client = clientAddress(map, state, row, done);
-    const run = Math.min(count - done, PAGE_SIZE - pageOffset(client));
-    const error = toPage ? mem.copy(page + done, client, run) : mem.copy(client, page + done, run);
-    if (error !== Errno.OK) panic(`bounce ${zone.name}: client data at ${client} is not RAM`);
-    done += run;
+  let start = clientAddress(map, state, row, 0);
+  let from = 0; // where the run that begins at `start` begins in the data
+  for (let done = Math.min(count, PAGE - pageOffset(start)); ; ) {
+    const client = done < count ? clientAddress(map, state, row, done) : -1;
+    if (client !== start + (done - from)) {
+      const run = done - from;
+      const error = toPage ? cpu.copy(page + from, start, run) : cpu.copy(start, page + from, run);
+      if (error !== OK) panic(`bounce ${zone.name}: client data at ${start} is not RAM`);
+      if (done === count) return;
+      start = client;
+      from = done;
+    }
+    done = Math.min(count, done + PAGE);
   }
 }
 
 /** Physical address of byte `done` of the client data behind a bounce page. */
 function clientAddress(map: DmaMap, state: BounceState, row: number, done: Bytes): PhysAddr {
   const { zone } = state;
-  const { kernelPmap } = map.tag.context;
+  const { kernelPmap } = map.tag;
   if (zone.dataVa[row] >= 0) {
     const pa = kernelPmap.extract(zone.dataVa[row] + done);
     if (pa < 0) panic(`bounce ${zone.name}: client data at ${zone.dataVa[row] + done} is unmapped`);
     return pa;
   }
   const at = zone.dataOffset[row] + done;
-  if (at < PAGE_SIZE) return kernelPmap.mem.addrOf(zone.dataFrame[row]) + at;
+  if (at < PAGE) return kernelPmap.mem.addrOf(zone.dataFrame[row]) + at;
   if (zone.dataFrame2[row] === NO_FRAME)
     panic(`bounce ${zone.name}: a chunk runs into a page that was not recorded`);
-  return kernelPmap.mem.addrOf(zone.dataFrame2[row]) + at - PAGE_SIZE;
+  return kernelPmap.mem.addrOf(zone.dataFrame2[row]) + at - PAGE;
 }
 
 /** Give the map's pages back and let waiting maps have them, first come first served. @bsd #Y free_bounce_pages */
@@ -190,7 +234,7 @@ export function clearReservation(pool: BouncePool, state: BounceState): void {
 function releaseWaiters(pool: BouncePool, freed: BounceState): void {
   const { zone } = freed;
   for (let map = zone.waiting.first; map !== null; map = zone.waiting.first) {
-    if (promise(map.md as BounceState, true) !== 0) return;
+    if (promise(bounceOf(map), true) !== 0) return;
     zone.waiting.removeHead();
     zone.totalDeferred++;
     pool.schedule(map);

@@ -9,7 +9,12 @@ import { panic } from "@physio/kern";
 import type { BounceZone } from "./zone.ts";
 import { PageList } from "./zone.ts";
 
-export class BounceState {
+/** What a map's `md` has: its bounce state, by itself or as a part of a backend's own state. */
+export interface Bouncing {
+  readonly bounce: BounceState | null;
+}
+
+export class BounceState implements Bouncing {
   readonly zone: BounceZone;
   /** Pages that the load under way needs, and how many of them are promised. */
   needed: number;
@@ -26,6 +31,11 @@ export class BounceState {
     this.queuedAt = 0;
   }
 
+  /** A backend without state of its own keeps this one. */
+  get bounce(): BounceState {
+    return this;
+  }
+
   toString(): string {
     const { needed, reserved, pages, zone } = this;
     return `${pages.count} pages of ${zone.name}, needs ${needed}, ${reserved} reserved`;
@@ -38,6 +48,7 @@ export class BounceState {
 
 /** The bounce state of a map that has one. */
 export function bounceOf(map: DmaMap): BounceState {
-  if (!(map.md instanceof BounceState)) panic("bounce: the map has no bounce state");
-  return map.md;
+  const bounce = (map.md as Bouncing | null)?.bounce ?? null;
+  if (bounce === null) panic("bounce: the map has no bounce state");
+  return bounce;
 }

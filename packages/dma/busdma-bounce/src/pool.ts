@@ -10,7 +10,9 @@ import type { DmaMap } from "@physio/busdma";
 import { BUS_DMA_LOCK, BUS_DMA_UNLOCK } from "@physio/busdma";
 import type { BusAddr, Bytes, PhysAddr } from "@physio/kern";
 import { hex, PAGE_SIZE, Stailq } from "@physio/kern";
+import { CpuPort } from "@physio/membus";
 import type { PhysMem } from "@physio/physmem";
+import { ANY_DOMAIN } from "@physio/physmem";
 import type { Scheduler } from "@physio/sched";
 import { SoftIntr } from "@physio/sched";
 import type { SysctlTree, Trace } from "@physio/trace";
@@ -23,8 +25,10 @@ export interface BouncePoolConfig {
   readonly sched: Scheduler;
   readonly trace: Trace;
   readonly sysctl: SysctlTree;
-  /** One page at or below `highest`, for good. @returns its address, or −1. */
-  readonly allocPage: (highest: BusAddr) => PhysAddr;
+  /** One page at or below `highest`, for good, of `domain` if it can be (ANY_DOMAIN: no wish). @returns its address, or −1. */
+  readonly allocPage: (highest: BusAddr, domain: number) => PhysAddr;
+  /** How the CPU copies; default: a coherent port of its own. */
+  readonly cpu?: CpuPort;
   /** Pages that all zones together may have; default no limit. For machines with tiny pools. */
   readonly maxPages?: number;
 }
@@ -34,6 +38,7 @@ const GROW = traceEvent(Ktr.BOUNCE, "bounce grow", "pages", "total");
 
 export class BouncePool {
   readonly mem: PhysMem;
+  readonly cpu: CpuPort;
   readonly sched: Scheduler;
   readonly trace: Trace;
   readonly zones: BounceZone[];
@@ -44,6 +49,7 @@ export class BouncePool {
 
   constructor(config: BouncePoolConfig) {
     this.mem = config.mem;
+    this.cpu = config.cpu ?? new CpuPort(config.mem, null);
     this.sched = config.sched;
     this.trace = config.trace;
     this.zones = [];
@@ -54,15 +60,17 @@ export class BouncePool {
     config.sysctl.add("hw.busdma.total_bpages", "Pages of all zones", () => this.totalPages);
   }
 
-  /** The zone for pages at or below `lowAddr` with `alignment`. @bsd #P[no domain] alloc_bounce_zone */
-  zoneFor(lowAddr: BusAddr, alignment: Bytes): BounceZone {
-    const fits = (z: BounceZone) => alignment <= z.alignment && lowAddr >= z.lowAddr;
+  /** The zone for pages of `domain` at or below `lowAddr` with `alignment`: the first one that serves, or a new one. @bsd #Y alloc_bounce_zone */
+  zoneFor(lowAddr: BusAddr, alignment: Bytes, domain: number = ANY_DOMAIN): BounceZone {
+    const fits = (z: BounceZone) =>
+      alignment <= z.alignment && domain === z.domain && lowAddr >= z.lowAddr;
     const found = this.zones.find(fits);
     if (found !== undefined) return found;
     const zone = new BounceZone(
       `zone${this.zones.length}`,
       lowAddr,
       Math.max(alignment, PAGE_SIZE),
+      domain,
     );
     this.zones.push(zone);
     this.#addSysctl(zone);
@@ -73,7 +81,7 @@ export class BouncePool {
   grow(zone: BounceZone, count: number): number {
     let got = 0;
     while (got < count && this.totalPages < (this.#config.maxPages ?? Number.POSITIVE_INFINITY)) {
-      const pa = this.#config.allocPage(zone.lowAddr);
+      const pa = this.#config.allocPage(zone.lowAddr, zone.domain);
       if (pa < 0) break;
       zone.addPage(pa);
       this.totalPages++;
@@ -118,6 +126,7 @@ export class BouncePool {
     );
     sysctl.add(`${base}.lowaddr`, "Highest address of the zone's pages", () => hex(zone.lowAddr));
     sysctl.add(`${base}.alignment`, "Alignment of the zone's pages", () => zone.alignment);
+    sysctl.add(`${base}.domain`, "Memory domain of the zone's pages; -1: any", () => zone.domain);
     sysctl.add(`${base}.total_deferred_time`, "Time that those loads waited, in microseconds", () =>
       Math.floor(zone.deferredTime / 1000),
     );

@@ -28,12 +28,14 @@ export class PageList {
   }
 }
 
-/** @bsd #P[no memory domain] struct bounce_zone */
+/** @bsd #Y struct bounce_zone */
 export class BounceZone {
   readonly name: string;
   /** Highest address that its pages have, and their alignment. */
   readonly lowAddr: BusAddr;
   readonly alignment: Bytes;
+  /** The memory domain that its pages prefer, or ANY_DOMAIN. */
+  readonly domain: number;
   /** Pages: all, in nobody's hands, promised to a map, attached to a map. */
   total: number;
   free: number;
@@ -60,10 +62,11 @@ export class BounceZone {
   dataOffset: Int32Array;
   dataCount: Int32Array;
 
-  constructor(name: string, lowAddr: BusAddr, alignment: Bytes) {
+  constructor(name: string, lowAddr: BusAddr, alignment: Bytes, domain: number) {
     this.name = name;
     this.lowAddr = lowAddr;
     this.alignment = alignment;
+    this.domain = domain;
     this.total = 0;
     this.free = 0;
     this.reserved = 0;

@@ -14,29 +14,29 @@ import type { Bytes, Errno, Frame, PhysAddr, VirtAddr } from "@physio/kern";
 import type { Pmap } from "@physio/pmap";
 import type { BusDma, Sync } from "./flags.ts";
 import type { DmaMap } from "./map.ts";
+import type { DmaMemory } from "./memory.ts";
 import type { SegList } from "./seg-list.ts";
 import type { DmaTag } from "./tag.ts";
 
-/** The memory that `memAlloc` found. */
-export interface DmaMemory {
-  readonly va: VirtAddr;
-  readonly size: Bytes;
-}
-
+/** @bsd #Y struct bus_dma_impl */
 export interface DmaBackend {
   readonly name: string;
   /** Private state of a tag whose constraints are narrowed already. @throws {ErrnoError} ENOMEM: ALLOCNOW, too few pages. */
   readonly tagCreate: (tag: DmaTag) => unknown;
   /** => the tag has no maps. */
   readonly tagDestroy: (tag: DmaTag) => void;
-  /** Private state of a map; null when no load of it ever needs anything: then complete, sync and unload are not called. @throws {ErrnoError} ENOMEM. */
-  readonly mapCreate: (tag: DmaTag, map: DmaMap) => unknown;
+  /** Private state of a map; null when no load of it ever needs anything: then complete, sync and unload are not called. `flags`: COHERENT. @throws {ErrnoError} ENOMEM. */
+  readonly mapCreate: (tag: DmaTag, map: DmaMap, flags: BusDma) => unknown;
   /** @returns OK; EBUSY: it holds resources of a load. */
   readonly mapDestroy: (tag: DmaTag, map: DmaMap) => Errno;
-  /** Memory of `tag.maxSize` bytes that obeys the tag. @returns null: ENOMEM. */
-  readonly memAlloc: (tag: DmaTag, flags: BusDma) => DmaMemory | null;
-  readonly memFree: (tag: DmaTag, memory: DmaMemory) => void;
-  /** Append a virtual range to `segs`. @returns OK; EFBIG; EINPROGRESS; ENOMEM (NOWAIT, or never possible). @bsd #Y _bus_dmamap_load_buffer */
+  /**
+   * Memory of `tag.maxSize` bytes that obeys the tag. `map` is new and belongs to it (`map.ofMemory`):
+   * its `md` is null and may be set here. @returns null: ENOMEM.
+   */
+  readonly memAlloc: (tag: DmaTag, map: DmaMap, flags: BusDma) => DmaMemory | null;
+  /** => `memory` and `map` are of one memAlloc, and the map is unloaded. */
+  readonly memFree: (tag: DmaTag, memory: DmaMemory, map: DmaMap) => void;
+  /** Append a virtual range to `segs`. `flags` has LOAD_MBUF for the data of a mapped mbuf. @returns OK; EFBIG; EINPROGRESS; ENOMEM (NOWAIT, or never possible). @bsd #Y _bus_dmamap_load_buffer */
   readonly loadBuffer: (
     tag: DmaTag,
     map: DmaMap,

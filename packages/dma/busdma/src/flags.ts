@@ -2,15 +2,21 @@
 import type { Bits } from "@physio/kern";
 import { bitset, MAXADDR, MAXADDR_24BIT, MAXADDR_32BIT } from "@physio/kern";
 
-/** Flags of tags, maps, loads and allocations. @bsd #Y BUS_DMA_WAITOK, BUS_DMA_NOWAIT, BUS_DMA_ALLOCNOW, BUS_DMA_KEEP_PG_OFFSET */
+/** Flags of tags, maps, loads and allocations. @bsd #Y BUS_DMA_WAITOK, BUS_DMA_NOWAIT, BUS_DMA_ALLOCNOW, BUS_DMA_COHERENT, BUS_DMA_ZERO, BUS_DMA_NOCACHE, BUS_DMA_KEEP_PG_OFFSET */
 export const BusDma = bitset<"BusDma">()({
   WAITOK: 0x000, //         loads: may be deferred (EINPROGRESS)
   NOWAIT: 0x001, //         loads: never deferred (ENOMEM)
   ALLOCNOW: 0x002, //       tags: reserve bounce pages when the tag is made
-  COHERENT: 0x004, //       tags, memory: device and CPU see it alike
+  COHERENT: 0x004, //       tags, maps, memory: syncs should cost little; never a reason to leave them out
   ZERO: 0x008, //           memory: filled with zeros
+  BUS1: 0x010, //           tags: for the bus's own use, not looked at here
+  BUS2: 0x020,
+  BUS3: 0x040,
+  BUS4: 0x080,
+  NOWRITE: 0x100, //        loads: the device only reads; not looked at here
   NOCACHE: 0x200, //        memory: not cached by the CPU
   KEEP_PG_OFFSET: 0x400, // tags: a bounced chunk keeps its offset in the page
+  LOAD_MBUF: 0x100_0000, // for backends: a virtual range is the data of a mapped mbuf
 });
 export type BusDma = Bits<"BusDma">;
 

@@ -6,21 +6,23 @@
  * column (a call that is not inlined boxes it: 145 ns for 16 pages, not 80), and the constants are this
  * module's own, which the compiler folds: 64 KiB in one piece take 52 ns, page by page they took 720. The slow path is the oracle of its test.
  *
- * For backends.
+ * Ranges are for backends, chains for maps whose backend has no part in their loads (`md` null).
  */
+import type { Mbuf } from "@physio/carriers";
 import type { Bytes, Errno, VirtAddr } from "@physio/kern";
-import { Errno as E, PAGE_SIZE, pageOf, pageOffset, panic } from "@physio/kern";
+import { Errno as E, PAGE_SIZE, pageOffset, panic } from "@physio/kern";
 import { ROW_MASK, SECTION_SHIFT } from "@physio/physmem";
 import type { Pmap } from "@physio/pmap";
-import { LEAF_PAGES } from "@physio/pmap";
+import { LEAF_PAGES, leafIndex, leafOf } from "@physio/pmap";
 import type { SegList } from "./seg-list.ts";
 import type { DmaTag } from "./tag.ts";
 
 const PAGE = PAGE_SIZE;
 const LEAF = LEAF_PAGES;
+const PER_PAGE = 1 / PAGE_SIZE;
+const LEAF_BYTES = LEAF_PAGES * PAGE_SIZE;
 const SHIFT = SECTION_SHIFT;
 const ROW = ROW_MASK;
-const LEAF_MASK = LEAF - 1;
 const OK: Errno = E.OK;
 const EFBIG: Errno = E.EFBIG;
 
@@ -43,10 +45,10 @@ export function loadDirect(
 ): Errno {
   const { sectionAddr } = pmap.mem;
   const { addr, len: lengths } = segs;
-  const page = pageOf(va);
   let offset = pageOffset(va);
-  let index = page & LEAF_MASK;
-  let frames = pmap.leaf(page);
+  let leaf = leafOf(va);
+  let index = leafIndex(va);
+  let frames = pmap.leaf(leaf);
   let runFrame = frames === null ? -1 : frames[index];
   if (runFrame < 0) unmapped(va, len);
   const bytes: Bytes = offset + len;
@@ -68,7 +70,7 @@ export function loadDirect(
   for (let at = 1; at < pages; at++) {
     index++;
     if (index === LEAF) {
-      frames = pmap.leaf(page + at);
+      frames = pmap.leaf(++leaf);
       index = 0;
     }
     const frame = frames === null ? -1 : frames[index];
@@ -94,4 +96,75 @@ export function loadDirect(
   lengths[count] = bytes - runAt * PAGE - offset;
   segs.count = count + 1;
   return OK;
+}
+
+/** What `loadChainDirect` says of a chain with an unmapped mbuf. No errno. */
+export const NOT_DIRECT = -1;
+/** MbufFlag.EXTPG, without the mbuf code. */
+const UNMAPPED = 0x100;
+
+/**
+ * Append the data of an mbuf chain to `segs`, page by page.
+ * => `tag.flat`; `segs` is empty; no load of the map ever needs anything of the backend.
+ * @returns OK; EFBIG: `segs` is full; EINVAL: no bytes, or more than the tag's maxSize (when the tag looks);
+ *   NOT_DIRECT: the chain has an unmapped mbuf. What was appended is of no use then.
+ */
+// hot: a packet in three mbufs takes 24 ns here, 110 through the sink
+export function loadChainDirect(tag: DmaTag, chain: Mbuf, segs: SegList): Errno {
+  const { kernelPmap: pmap, maxSegSize, boundaryMask } = tag;
+  const { sectionAddr } = pmap.mem;
+  const { addr, len: lengths } = segs;
+  const capacity = addr.length;
+  let last = -1; // the segment in hand, where it ends and how long it is
+  let end = -1;
+  let size = 0;
+  let sum = 0;
+  // The page table's leaf in hand, and the address where it begins.
+  let leaf = -1;
+  let base = 0;
+  let frames: Int32Array | null = null;
+  for (let m: Mbuf | null = chain; m !== null; m = m.next) {
+    let left = m.len;
+    if (!(left > 0)) continue;
+    if ((m.flags & UNMAPPED) !== 0) return NOT_DIRECT;
+    sum += left;
+    let within = m.data - base;
+    if (leaf < 0 || within < 0 || within >= LEAF_BYTES) {
+      leaf = leafOf(m.data);
+      base = leaf * LEAF_BYTES;
+      within = m.data - base;
+      frames = pmap.leaf(leaf);
+    }
+    let index = (within * PER_PAGE) | 0;
+    let offset = pageOffset(within);
+    for (;;) {
+      const frame = frames === null ? -1 : frames[index];
+      if (frame < 0) unmapped(m.data, m.len);
+      const pa = sectionAddr[frame >> SHIFT] + (frame & ROW) * PAGE + offset;
+      const run = Math.min(left, PAGE - offset);
+      if (
+        pa === end &&
+        size + run <= maxSegSize &&
+        (offset !== 0 || (frame & boundaryMask) !== 0)
+      ) {
+        size += run;
+      } else {
+        if (++last === capacity) return EFBIG;
+        addr[last] = pa;
+        size = run;
+      }
+      lengths[last] = size;
+      end = pa + run;
+      left -= run;
+      if (left <= 0) break;
+      offset = 0;
+      if (++index === LEAF) {
+        frames = pmap.leaf(++leaf);
+        base += LEAF_BYTES;
+        index = 0;
+      }
+    }
+  }
+  segs.count = last + 1;
+  return tag.checkLength && !(sum > 0 && sum <= tag.maxSize) ? E.EINVAL : OK;
 }

@@ -12,11 +12,16 @@ export const BUS_DMA_UNLOCK = 1;
 /** @bsd #Y bus_dma_lock_op_t */
 export type LockOp = typeof BUS_DMA_LOCK | typeof BUS_DMA_UNLOCK;
 /** @bsd #Y bus_dma_lock_t */
-export type LockFunction = (op: LockOp) => void;
+export interface LockFunction {
+  (op: LockOp): void;
+  /** The mutex that it stands for, where there is one: verifying maps look whether it is held. */
+  readonly mutex?: Mutex;
+}
 
 /** A lock function over a mutex. @bsd #Y busdma_lock_mutex */
 export function busdmaLockMutex(mutex: Mutex): LockFunction {
-  return (op) => (op === BUS_DMA_LOCK ? mutex.enter() : mutex.exit());
+  const lock = (op: LockOp) => (op === BUS_DMA_LOCK ? mutex.enter() : mutex.exit());
+  return Object.assign(lock, { mutex });
 }
 
 /** The lock function of a tag that was given none: such a tag must not be used for loads that wait. @bsd #Y _busdma_dflt_lock, dflt_lock */

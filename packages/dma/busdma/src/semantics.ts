@@ -33,6 +33,14 @@ export interface DmaSemantics {
   readonly refuseImpossible: boolean;
   /** PRE and POST operations in one sync each do their work. */
   readonly syncEachOperation: boolean;
+  /** A load, an unload or a destroy of a map whose load still waits is refused; the original takes it, and loses track. */
+  readonly waitingMapsAreBusy: boolean;
+  /** A misaligned address bounces whatever a filter says; the original asks the filter, which may let it pass. */
+  readonly alignmentBeforeFilters: boolean;
+  /** Allocated memory is given back to the allocator that it came from; the original goes by the tag's history. */
+  readonly freeByAllocation: boolean;
+  /** Memory from bus_dmamem_alloc keeps its tag from being destroyed, as maps do. */
+  readonly memoryKeepsTag: boolean;
 }
 
 /** Default of every machine. */
@@ -51,6 +59,10 @@ export const FIXED: DmaSemantics = Object.freeze({
   stalledLoadStartsOver: true,
   refuseImpossible: true,
   syncEachOperation: true,
+  waitingMapsAreBusy: true,
+  alignmentBeforeFilters: true,
+  freeByAllocation: true,
+  memoryKeepsTag: true,
 });
 
 /** What the original does. */
@@ -69,4 +81,8 @@ export const SEED: DmaSemantics = Object.freeze({
   stalledLoadStartsOver: false,
   refuseImpossible: false,
   syncEachOperation: false,
+  waitingMapsAreBusy: false,
+  alignmentBeforeFilters: false,
+  freeByAllocation: false,
+  memoryKeepsTag: false,
 });

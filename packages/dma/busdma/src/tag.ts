@@ -4,52 +4,26 @@
  * A tag's constraints are settled when it is made: its own, merged with its parent's. A child can
  * only be narrower. Follows bus_dma_tag_create of bus_dma(9) and common_bus_dma_tag_create.
  *
- * Invariant: constraints never change; a tag is destroyed after its maps and its children.
+ * Invariant: constraints never change; a tag is destroyed after its maps, its memory and its children.
  */
-import type { BusAddr, Bytes } from "@physio/kern";
-import {
-  Errno,
-  ErrnoError,
-  formatBits,
-  hex,
-  isPowerOf2,
-  isWhole,
-  MAXADDR,
-  PAGE_SIZE,
-  truncPage,
-} from "@physio/kern";
+import type { BusAddr, Bytes, VirtAddr } from "@physio/kern";
+import { Errno, formatBits, hex, isPowerOf2, PAGE_SIZE, panic } from "@physio/kern";
 import { SECTION_FRAMES } from "@physio/physmem";
 import type { Pmap } from "@physio/pmap";
+import type { Scheduler, Sleeps } from "@physio/sched";
 import type { Trace } from "@physio/trace";
 import { Ktr, traceEvent } from "@physio/trace";
-import type { DmaBackend, DmaMemory } from "./backend.ts";
-import { BUS_SPACE_UNRESTRICTED, BusDma } from "./flags.ts";
+import type { DmaBackend } from "./backend.ts";
+import type { Constraints, DmaFilter, TagOptions } from "./constraints.ts";
+import { narrow } from "./constraints.ts";
+import { DmaMem, waitForMemory } from "./dma-mem.ts";
+import { BusDma } from "./flags.ts";
 import { LoadSink } from "./load-sink.ts";
 import type { LockFunction } from "./lock.ts";
-import { dfltLock } from "./lock.ts";
 import { DmaMap } from "./map.ts";
 import { SegList } from "./seg-list.ts";
 import type { DmaSemantics } from "./semantics.ts";
-
-/** Constraints as a driver states them. Sizes and addresses in bytes. */
-export interface TagOptions {
-  /** A power of 2; default 1. */
-  readonly alignment?: Bytes;
-  /** Addresses that no segment crosses a multiple of: a power of 2, or 0 for none (default). */
-  readonly boundary?: Bytes;
-  /** The device cannot reach above `lowAddr` and up to `highAddr`. Default: it reaches everything. */
-  readonly lowAddr?: BusAddr;
-  readonly highAddr?: BusAddr;
-  /** Largest load. */
-  readonly maxSize?: Bytes;
-  /** Most segments of a load; BUS_SPACE_UNRESTRICTED (default) means as many as maxSize can need. */
-  readonly segments?: number;
-  /** Largest segment; default maxSize. */
-  readonly maxSegSize?: Bytes;
-  readonly flags?: BusDma;
-  /** Taken round the callback of a deferred load; without one such a load panics. */
-  readonly lock?: LockFunction;
-}
+import { assertMaySleep, VerifiedMap } from "./verify.ts";
 
 /** What all tags of one machine share. */
 export interface DmaContext {
@@ -57,10 +31,17 @@ export interface DmaContext {
   readonly semantics: DmaSemantics;
   readonly kernelPmap: Pmap;
   readonly trace: Trace;
+  /** What happens to a tag with a filter: it is asked (default), or such a tag is EINVAL. */
+  readonly filters?: "honoured" | "refused";
+  /** For those who wait for DMA memory, and for `verify`. */
+  readonly sched?: Scheduler;
+  /** Whether drivers' locking is looked at (verify.ts). Needs `sched`. */
+  readonly verify?: boolean;
 }
 
 /** Segments that an unrestricted tag holds at most: a list of them is made once a tag. */
 const UNRESTRICTED_CAPACITY = 4096;
+const TRACED = Ktr.BUSDMA;
 const CREATE = traceEvent(
   Ktr.BUSDMA,
   "dma_tag_create",
@@ -69,9 +50,10 @@ const CREATE = traceEvent(
   "maxsize",
   "nsegments",
 );
-
-const clampAddr = (a: BusAddr): BusAddr =>
-  Math.min(truncPage(Math.min(a, MAXADDR)) + PAGE_SIZE - 1, MAXADDR);
+const DESTROY = traceEvent(Ktr.BUSDMA, "dma_tag_destroy", "error");
+const MAP_CREATE = traceEvent(Ktr.BUSDMA, "dmamap_create", "flags", "trivial");
+const MEM_ALLOC = traceEvent(Ktr.BUSDMA, "dmamem_alloc", "flags", "size", "va");
+const MEM_FREE = traceEvent(Ktr.BUSDMA, "dmamem_free", "size", "va");
 
 /** @bsd #Y bus_dma_tag_t */
 export class DmaTag {
@@ -87,9 +69,16 @@ export class DmaTag {
   readonly maxSegSize: Bytes;
   readonly flags: BusDma;
   readonly lock: LockFunction;
+  readonly domain: number;
+  /** Own filter, or the parent's; and the tag that is asked next, when this one lets an address pass. */
+  readonly filter: DmaFilter | null;
+  readonly filterArg: unknown;
+  readonly filterParent: DmaTag | null;
+  /** This tag or one that is asked after it has a filter. */
+  readonly filtered: boolean;
   /** Alignment and boundary are powers of 2; else a backend panics when it looks at them. Always true in `fixed`. */
   readonly powersOf2: boolean;
-  /** No chunk of a page or less is ever cut: loads of pages may take `loadDirect`. */
+  /** No chunk of a page or less is ever cut, and no filter asked: loads of pages may take `loadDirect`. */
   readonly flat: boolean;
   /** Frame numbers with none of these bits begin a boundary; −1: there is none. Valid when `flat`. */
   readonly boundaryMask: number;
@@ -97,7 +86,7 @@ export class DmaTag {
   readonly kernelPmap: Pmap;
   readonly trace: Trace;
   readonly checkLength: boolean;
-  /** Maps alive, and child tags alive. */
+  /** Maps alive, and child tags alive. Backends may count memory among the maps. */
   mapCount: number;
   children: number;
   /** The list that callback loads write; one a tag. */
@@ -105,9 +94,10 @@ export class DmaTag {
   readonly sink: LoadSink;
   /** The backend's. */
   md: unknown;
+  #destroyed: boolean;
 
   /** Use `createTag` or `child`. */
-  constructor(context: DmaContext, parent: DmaTag | null, o: Required<TagOptions>) {
+  constructor(context: DmaContext, parent: DmaTag | null, own: boolean, o: Constraints) {
     this.context = context;
     this.backend = context.backend;
     this.parent = parent;
@@ -120,153 +110,147 @@ export class DmaTag {
     this.maxSegSize = o.maxSegSize;
     this.flags = o.flags;
     this.lock = o.lock;
+    this.domain = o.domain;
+    this.filter = o.filter;
+    this.filterArg = o.filterArg;
+    // A tag that took its parent's filter has everything of it; the walk goes on above.
+    this.filterParent = parent === null ? null : own ? parent : parent.filterParent;
+    this.filtered = o.filter !== null;
     this.powersOf2 = isPowerOf2(o.alignment) && (o.boundary === 0 || isPowerOf2(o.boundary));
     // Frame numbers agree with addresses modulo a section of RAM, so masks reach that far.
     const maskable = o.boundary >= PAGE_SIZE && o.boundary <= SECTION_FRAMES * PAGE_SIZE;
-    this.flat = this.powersOf2 && o.maxSegSize >= PAGE_SIZE && (o.boundary === 0 || maskable);
+    const whole = o.maxSegSize >= PAGE_SIZE && (o.boundary === 0 || maskable);
+    this.flat = this.powersOf2 && whole && !this.filtered;
     this.boundaryMask = maskable ? o.boundary / PAGE_SIZE - 1 : -1;
     this.kernelPmap = context.kernelPmap;
     this.trace = context.trace;
     this.checkLength = context.semantics.checkMaxSize;
     this.mapCount = 0;
     this.children = 0;
-    this.segs = new SegList(Math.min(o.segments, UNRESTRICTED_CAPACITY));
+    this.segs = this.segList();
     this.sink = new LoadSink(this);
     this.md = null;
+    this.#destroyed = false;
     this.md = context.backend.tagCreate(this);
     if (parent !== null) parent.children++;
     context.trace.record(CREATE, this.alignment, this.lowAddr, this.maxSize, this.segments);
   }
 
-  /** A narrower tag. @throws {ErrnoError} EINVAL: a constraint makes no sense; ENOMEM: ALLOCNOW and no memory. @bsd #P[no filter, no domain] bus_dma_tag_create */
+  /** A narrower tag. @throws {ErrnoError} EINVAL: a constraint makes no sense, or a filter where they are refused; ENOMEM: ALLOCNOW and no memory. @bsd #Y bus_dma_tag_create */
   child(options: TagOptions): DmaTag {
     return createTag(this.context, this, options);
   }
 
-  /** @returns OK; EBUSY: maps or child tags are left. @bsd #Y bus_dma_tag_destroy */
+  /** @returns OK; EBUSY: maps, memory or child tags are left. @bsd #Y bus_dma_tag_destroy */
   destroy(): Errno {
+    const error = this.#destroy();
+    if ((this.trace.mask & TRACED) !== 0) this.trace.record(DESTROY, error);
+    return error;
+  }
+
+  #destroy(): Errno {
+    if (this.#destroyed) panic("bus_dma: a tag is destroyed twice");
     if (this.mapCount > 0) return Errno.EBUSY;
     if (this.children > 0 && this.context.semantics.childrenKeepParent) return Errno.EBUSY;
     this.backend.tagDestroy(this);
+    this.#destroyed = true;
     if (this.parent !== null) this.parent.children--;
     return Errno.OK;
   }
 
-  /** A map for one load at a time. @throws {ErrnoError} ENOMEM. @bsd #P[no flags] bus_dmamap_create */
-  createMap(): DmaMap {
-    const map = new DmaMap(this);
-    map.md = this.backend.mapCreate(this, map);
+  /** A map for one load at a time; `flags`: COHERENT. @throws {ErrnoError} ENOMEM: no bounce pages for it. @bsd #Y bus_dmamap_create */
+  createMap(flags: BusDma = 0): DmaMap {
+    this.#mayMake("a map");
+    const map = this.#newMap(false);
+    map.md = this.backend.mapCreate(this, map, flags);
     this.mapCount++;
+    if ((this.trace.mask & TRACED) !== 0) {
+      this.trace.record(MAP_CREATE, flags, map.md === null ? 1 : 0);
+    }
     return map;
   }
 
+  /** A list for loads without a callback that holds all segments a load of this tag can have. */
+  segList(): SegList {
+    return new SegList(Math.min(this.segments, UNRESTRICTED_CAPACITY));
+  }
+
   /**
-   * Memory of `maxSize` bytes that obeys this tag, in one segment, with a map of its own.
+   * Memory of `maxSize` bytes that obeys this tag, with a map of its own. `flags`: ZERO, COHERENT, NOCACHE.
    * @returns null when there is none (ENOMEM).
-   * @bsd #P[contiguous always, no wait] bus_dmamem_alloc
+   * @bsd #Y bus_dmamem_alloc
    */
   allocMem(flags: BusDma = BusDma.NOWAIT): DmaMem | null {
-    const memory = this.backend.memAlloc(this, flags);
-    // Its map holds no resources of the backend: the memory obeys the tag and never bounces.
-    return memory === null ? null : new DmaMem(this, memory, new DmaMap(this, true));
+    this.#mayMake("memory");
+    const map = this.#newMap(true);
+    const memory = this.backend.memAlloc(this, map, flags);
+    map.memory = memory;
+    if ((this.trace.mask & TRACED) !== 0) {
+      this.trace.record(MEM_ALLOC, flags, this.maxSize, memory === null ? -1 : memory.va);
+    }
+    return memory === null ? null : new DmaMem(this, memory, map);
+  }
+
+  /**
+   * The same, asleep until there is some. => the context has a scheduler.
+   * @throws {ErrnoError} ENOMEM: more than the machine has.   @bsd #Y bus_dmamem_alloc BUS_DMA_WAITOK
+   */
+  *allocMemWait(flags: BusDma = 0): Sleeps<DmaMem> {
+    const asked = flags - (flags & BusDma.NOWAIT);
+    let mem = this.allocMem(asked);
+    while (mem === null) {
+      yield* waitForMemory(this);
+      mem = this.allocMem(asked);
+    }
+    return mem;
+  }
+
+  /**
+   * Give memory back, with the map that came with it.
+   * => it is unloaded, and the device does not use it any more. Panics on any other map.
+   * @bsd #Y bus_dmamem_free
+   */
+  freeMem(va: VirtAddr, map: DmaMap): void {
+    const { memory } = map;
+    if (memory === null || map.tag !== this || memory.va !== va) {
+      panic(`bus_dma: dmamem free of ${hex(va)} with a map that did not come with it`);
+    }
+    map.memory = null;
+    if ((this.trace.mask & TRACED) !== 0) this.trace.record(MEM_FREE, memory.size, va);
+    this.backend.memFree(this, memory, map);
+  }
+
+  #newMap(ofMemory: boolean): DmaMap {
+    const { sched, verify } = this.context;
+    if (verify !== true || sched === undefined) return new DmaMap(this, ofMemory);
+    return new VerifiedMap(this, ofMemory, sched);
+  }
+
+  #mayMake(what: string): void {
+    if (this.#destroyed) panic(`bus_dma: ${what} of a tag that was destroyed`);
+    mayMake(this.context, what);
   }
 
   [Symbol.for("nodejs.util.inspect.custom")](): string {
     const window = this.lowAddr >= this.highAddr ? "all" : `up to ${hex(this.lowAddr)}`;
+    const filter = this.filtered ? ", filtered" : "";
     return (
-      `DmaTag(${this.backend.name}, reaches ${window}, align ${this.alignment}, boundary ${this.boundary}, ` +
+      `DmaTag(${this.backend.name}, reaches ${window}${filter}, align ${this.alignment}, boundary ${this.boundary}, ` +
       `max ${this.maxSize} in ${this.segments} segments of ${this.maxSegSize}, ${formatBits(BusDma, this.flags)}, ${this.mapCount} maps)`
     );
   }
 }
 
-/** DMA memory: allocated for a tag and loaded for good by its owner. */
-export class DmaMem {
-  readonly tag: DmaTag;
-  readonly memory: DmaMemory;
-  readonly map: DmaMap;
-
-  constructor(tag: DmaTag, memory: DmaMemory, map: DmaMap) {
-    this.tag = tag;
-    this.memory = memory;
-    this.map = map;
-  }
-
-  /** Load it. @returns the bus address of its one segment. @throws {ErrnoError} EFBIG: the tag cuts it into several; else what the load said. */
-  load(): BusAddr {
-    let at: BusAddr = -1;
-    let failed: Errno = Errno.OK;
-    this.map.load(
-      this.memory.va,
-      this.tag.maxSize,
-      (_arg, segs, count, error) => {
-        failed = error === Errno.OK && count !== 1 ? Errno.EFBIG : error;
-        at = segs.addr[0];
-      },
-      null,
-      BusDma.NOWAIT,
-    );
-    if (failed === Errno.OK) return at;
-    this.map.unload();
-    throw new ErrnoError(failed, `dmamem load of ${this.tag.maxSize} bytes`);
-  }
-
-  /** => it is unloaded, and the device does not use it any more. @bsd #Y bus_dmamem_free */
-  free(): void {
-    this.tag.backend.memFree(this.tag, this.memory);
-  }
-}
-
-function checkOptions(o: Required<TagOptions>, semantics: DmaSemantics): void {
-  const wrong = (what: string) => new ErrnoError(Errno.EINVAL, `dma tag: ${what}`);
-  const sane = semantics.checkPowersOf2 ? isPowerOf2 : (n: number) => isWhole(n) && n > 0;
-  if (!sane(o.alignment)) throw wrong(`alignment ${o.alignment} is not a power of 2`);
-  if (o.boundary !== 0 && !sane(o.boundary))
-    throw wrong(`boundary ${o.boundary} is not a power of 2`);
-  if (!isWhole(o.lowAddr) || !isWhole(o.highAddr))
-    throw wrong(`window ${o.lowAddr} - ${o.highAddr}`);
-  if (!(o.maxSize > 0)) throw wrong(`maxSize ${o.maxSize}`);
-  if (!(Number.isInteger(o.segments) && o.segments > 0)) throw wrong(`${o.segments} segments`);
-  if (!(o.maxSegSize > 0)) throw wrong(`maxSegSize ${o.maxSegSize}`);
-}
-
-/** Settle a tag's constraints: its own, then its parent's. @bsd #Y common_bus_dma_tag_create */
-function narrow(
-  parent: DmaTag | null,
-  options: TagOptions,
-  semantics: DmaSemantics,
-): Required<TagOptions> {
-  const maxSize = options.maxSize ?? MAXADDR;
-  const own: Required<TagOptions> = {
-    alignment: options.alignment ?? 1,
-    boundary: options.boundary ?? 0,
-    lowAddr: options.lowAddr ?? MAXADDR,
-    highAddr: options.highAddr ?? MAXADDR,
-    maxSize,
-    segments: options.segments ?? BUS_SPACE_UNRESTRICTED,
-    maxSegSize: options.maxSegSize ?? maxSize,
-    flags: options.flags ?? 0,
-    lock: options.lock ?? dfltLock,
-  };
-  checkOptions(own, semantics);
-  const above = parent?.boundary ?? 0;
-  const boundary =
-    own.boundary === 0 ? above : above === 0 ? own.boundary : Math.min(own.boundary, above);
-  const cut = semantics.inheritedBoundaryLowersSegment ? boundary : own.boundary;
-  const alignment = semantics.inheritAlignment
-    ? Math.max(own.alignment, parent?.alignment ?? 1)
-    : own.alignment;
-  return {
-    ...own,
-    alignment,
-    boundary,
-    lowAddr: Math.min(clampAddr(own.lowAddr), parent?.lowAddr ?? MAXADDR),
-    highAddr: Math.max(clampAddr(own.highAddr), parent?.highAddr ?? 0),
-    maxSegSize: cut === 0 ? own.maxSegSize : Math.min(own.maxSegSize, cut),
-  };
+/** Making things may sleep. */
+function mayMake({ sched, verify }: DmaContext, what: string): void {
+  if (verify === true && sched !== undefined) assertMaySleep(sched, `${what} is made`);
 }
 
 /** Make a tag; `parent` null makes the root of a machine's tree. @throws {ErrnoError} see DmaTag.child. */
 export function createTag(context: DmaContext, parent: DmaTag | null, options: TagOptions): DmaTag {
-  return new DmaTag(context, parent, narrow(parent, options, context.semantics));
+  mayMake(context, "a tag");
+  const filters = context.filters ?? "honoured";
+  const constraints = narrow(parent, options, context.semantics, filters);
+  const own = options.filter !== undefined && options.filter !== null;
+  return new DmaTag(context, parent, own, constraints);
 }

@@ -5,6 +5,7 @@
 import type { DmaContext, Segment } from "@physio/busdma";
 import { createTag, FIXED, SegList } from "@physio/busdma";
 import { addRange, defineBackend, loadDirect } from "@physio/busdma/impl";
+import { Mbuf } from "@physio/carriers/mbuf";
 import { Errno, KiB, MiB, PAGE_SIZE, Panic, pageOffset } from "@physio/kern";
 import { PhysMem } from "@physio/physmem";
 import type { Pmap } from "@physio/pmap";
@@ -140,6 +141,73 @@ describe("loadDirect", () => {
       pmap.remove(BASE + hole * PAGE_SIZE, PAGE_SIZE);
       const c = { pages: [], offset: 5, length: 8 * PAGE_SIZE - 5, maxSegSize: MiB };
       expect(() => fast({ ...c, boundary: 0, segments: 9 }, pmap)).toThrow(Panic);
+    }
+  });
+});
+
+describe("loads of mbuf chains of a map that never bounces", () => {
+  test("give the segments of a page at a time, also where they do not fit", () => {
+    let efbig = 0;
+    let flat = 0;
+    const parts = fc.array(fc.tuple(fc.nat(), fc.nat(9000)), { minLength: 1, maxLength: 8 });
+    fc.assert(
+      fc.property(cases, parts, (c, drawn) => {
+        const pmap = mapped(c.pages);
+        const context = { backend, semantics: FIXED, kernelPmap: pmap, trace: new Trace(1) };
+        const { boundary, segments, maxSegSize } = c;
+        const tag = createTag(context, null, { maxSize: 4 * MiB, boundary, segments, maxSegSize });
+        if (!tag.flat) return;
+        flat++;
+        const wanted = new SegList(c.segments);
+        let error: Errno = Errno.OK;
+        let chain: Mbuf | null = null;
+        let tail: Mbuf | null = null;
+        let sum = 0;
+        let at = c.offset;
+        for (const [random, length] of drawn) {
+          // Every third follows the one before, so that segments join.
+          const data = random % 3 === 0 ? at : random % (c.pages.length * PAGE_SIZE);
+          const len = Math.min(length, c.pages.length * PAGE_SIZE - data);
+          const m: Mbuf = Object.assign(new Mbuf(), { data: BASE + data, len });
+          if (tail === null) chain = m;
+          else tail.next = m;
+          tail = m;
+          sum += len;
+          at = data + len;
+          for (let done = 0; done < len && error === Errno.OK; ) {
+            const pa = pmap.extract(m.data + done);
+            const run = Math.min(len - done, PAGE_SIZE - pageOffset(pa));
+            const fits = addRange(wanted, pa as number, run, tag.maxSegSize, boundary);
+            if (!fits) error = Errno.EFBIG;
+            done += run;
+          }
+        }
+        if (error === Errno.EFBIG) efbig++;
+        if (sum === 0) error = Errno.EINVAL;
+        const segs = tag.segList();
+        expect(tag.createMap().loadMbufSg(chain!, segs)).toBe(error);
+        expect(segs.toArray()).toEqual(error === Errno.OK ? wanted.toArray() : []);
+      }),
+      { numRuns: 1500, ...SEED },
+    );
+    expect(flat).toBeGreaterThan(1000);
+    expect(efbig).toBeGreaterThan(50);
+  });
+
+  test("an mbuf that is not mapped panics, in its first page or a later one", () => {
+    const pmap = mapped([0, 2, 4]);
+    const context = { backend, semantics: FIXED, kernelPmap: pmap, trace: new Trace(1) };
+    const tag = createTag(context, null, { maxSize: 4 * MiB });
+    for (const data of [
+      BASE + 3 * PAGE_SIZE,
+      BASE + 2 * PAGE_SIZE + 1,
+      0,
+      -5,
+      2 ** 50,
+      Number.NaN,
+    ]) {
+      const m = Object.assign(new Mbuf(), { data, len: PAGE_SIZE });
+      expect(() => tag.createMap().loadMbufSg(m, tag.segList())).toThrow(Panic);
     }
   });
 });

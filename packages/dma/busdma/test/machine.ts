@@ -3,14 +3,15 @@
  * addresses into segments as they are and answers whatever the test scripts.
  */
 
-import type { DmaContext, DmaMap, DmaSemantics, DmaTag, SegList } from "@physio/busdma";
+import type { BusDma, DmaContext, DmaMap, DmaSemantics, DmaTag, SegList } from "@physio/busdma";
 import { FIXED } from "@physio/busdma";
 import type { DmaBackend } from "@physio/busdma/impl";
 import { addRange, defineBackend } from "@physio/busdma/impl";
 import type { Bytes, Errno, Frame } from "@physio/kern";
 import { Errno as E, PAGE_SIZE, pageOffset } from "@physio/kern";
 import { PhysMem } from "@physio/physmem";
-import { Kmem } from "@physio/pmap";
+import type { AddressSpace } from "@physio/pmap";
+import { Kmem, PmapSpace } from "@physio/pmap";
 import { Trace } from "@physio/trace";
 
 export class PlainMachine {
@@ -21,6 +22,8 @@ export class PlainMachine {
   readonly script: Errno[];
   /** What the backend was asked, in order. */
   readonly calls: string[];
+  /** The flags of its loads. */
+  readonly flags: BusDma[];
   /** What mapDestroy answers. */
   busy: boolean;
 
@@ -29,6 +32,7 @@ export class PlainMachine {
     this.kmem = new Kmem(this.mem);
     this.script = [];
     this.calls = [];
+    this.flags = [];
     this.busy = false;
     this.context = {
       backend: this.#backend(),
@@ -36,6 +40,11 @@ export class PlainMachine {
       kernelPmap: this.kmem.pmap,
       trace: new Trace(),
     };
+  }
+
+  /** An address space with nothing in it. */
+  userSpace(): AddressSpace {
+    return new PmapSpace(this.kmem.pmaps.create("user"), false, this.kmem.cpu);
   }
 
   #backend(): DmaBackend {
@@ -55,10 +64,13 @@ export class PlainMachine {
       mapDestroy: () => (this.busy ? E.EBUSY : E.OK),
       memAlloc: (tag) => {
         const va = this.kmem.allocContig(tag.maxSize, { high: tag.lowAddr as number });
-        return va < 0 ? null : { va, size: tag.maxSize };
+        if (va < 0) return null;
+        const size = tag.maxSize;
+        return { va, size, allocator: "contiguous", uncacheable: false, misaligned: false };
       },
       memFree: (_tag, memory) => this.kmem.free(memory.va, memory.size),
-      loadBuffer: (tag, _map, pmap, va, len, _flags, segs) => {
+      loadBuffer: (tag, _map, pmap, va, len, flags, segs) => {
+        this.flags.push(flags);
         for (let done = 0; done < len; ) {
           const run = Math.min(len - done, PAGE_SIZE - pageOffset(va + done));
           const error = phys(tag, pmap.extract(va + done), run, segs);

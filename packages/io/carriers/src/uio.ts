@@ -28,9 +28,10 @@ export class Uio {
   offset: FileOffset;
   resid: Bytes;
   readonly rw: UioRw;
-  readonly space: AddressSpace;
+  /** Where the ranges lie; null: user memory of nobody, of no use but for tests. */
+  readonly space: AddressSpace | null;
 
-  constructor(rw: UioRw, space: AddressSpace, iov: Iovec[], offset: FileOffset) {
+  constructor(rw: UioRw, space: AddressSpace | null, iov: Iovec[], offset: FileOffset) {
     this.rw = rw;
     this.space = space;
     this.iov = iov;
@@ -47,6 +48,8 @@ export class Uio {
  */
 export function uiomove(buffer: Uint8Array, at: number, length: Bytes, uio: Uio): Errno {
   if (!(length >= 0)) panic(`uiomove of ${length} bytes`);
+  const { space } = uio;
+  if (space === null) panic("uiomove: user memory without a process");
   let done = 0;
   while (done < length && uio.resid > 0 && uio.iovIndex < uio.iov.length) {
     const range = uio.iov[uio.iovIndex];
@@ -57,8 +60,8 @@ export function uiomove(buffer: Uint8Array, at: number, length: Bytes, uio: Uio)
     }
     const moved =
       uio.rw === UioRw.READ
-        ? uio.space.copyout(range.base, buffer, at + done, run)
-        : uio.space.copyin(range.base, buffer, at + done, run);
+        ? space.copyout(range.base, buffer, at + done, run)
+        : space.copyin(range.base, buffer, at + done, run);
     range.base += moved;
     range.length -= moved;
     uio.resid -= moved;

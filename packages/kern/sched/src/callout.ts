@@ -13,13 +13,16 @@
  *
  * A handler runs with the callout's mutex held, if there is one, and cannot sleep. So a handler is
  * running only for itself and for what happens during its own DELAY; no thread ever finds one
- * running. A handler that calls `reset` is periodic; to end it, anybody calls `stop`.
+ * running. A handler that calls `reset` is periodic; to end it, anybody calls `stop`. What a handler
+ * throws leaves `pump` (or DELAY); the callout is then as if the handler had returned, and the
+ * callouts that are due run next.
  *
  * Follows callout(9). Invariant: the timer event is pending if and only if the callout is ARMED; it
  * is on its softclock's queue if and only if it is DUE. Nothing but the constructors allocates.
  */
 import type { Nanoseconds } from "@physio/kern";
 import { panic, Tailq } from "@physio/kern";
+import { isDelay, whyNoDelay } from "./clock.ts";
 import type { Event } from "./events.ts";
 import type { Mutex } from "./mutex.ts";
 import { Priority } from "./priority.ts";
@@ -80,9 +83,13 @@ export class Softclock {
   }
 
   #run(): void {
-    for (let callout = this.#due.first; callout !== null; callout = this.#due.first) {
-      this.#due.remove(callout);
-      callout.run();
+    try {
+      for (let callout = this.#due.first; callout !== null; callout = this.#due.first) {
+        this.#due.remove(callout);
+        callout.run();
+      }
+    } finally {
+      if (this.#due.first !== null) this.#interrupt.schedule(); // a handler has thrown
     }
   }
 }
@@ -156,20 +163,23 @@ export class Callout {
    * @returns whether the callout was pending.   @bsd #Y callout_reset, callout_reset_sbt
    */
   reset(delay: Nanoseconds): boolean {
-    if (!(delay >= 0 && delay < Number.POSITIVE_INFINITY)) {
-      panic(`callout "${this.name}": reset to ${delay} ns from now`);
+    const { now } = this.#sched;
+    if (!isDelay(delay, now)) {
+      panic(`callout "${this.name}": reset to ${whyNoDelay(delay, now)}`);
     }
     const wasPending = this.#takeBack("reset");
     this.#state = ARMED;
     this.#active = true;
-    this.time = this.#sched.now + delay;
+    this.time = now + delay;
     this.#sched.after(this.#timer, delay);
     return wasPending;
   }
 
   /** Like `reset`, for the virtual time `time`; a time that has passed means now. @bsd #Y C_ABSOLUTE */
   resetAt(time: Nanoseconds): boolean {
-    const now = this.#sched.now;
+    const { now } = this.#sched;
+    if (!isDelay(time, 0))
+      panic(`callout "${this.name}": reset to the time ${whyNoDelay(time, now)}`);
     return this.reset(time < now ? 0 : time - now);
   }
 
@@ -200,6 +210,7 @@ export class Callout {
 
   /** Run the handler. => called by the softclock's thread, which has taken it off the queue. */
   run(): void {
+    this.#state = IDLE;
     if (this.#mutex !== null) this.#mutex.enter();
     this.#runHandler();
   }
@@ -231,6 +242,7 @@ export class Callout {
 
   #expire(): void {
     if (this.direct && !this.#running && (this.#mutex === null || this.#mutex.tryEnter())) {
+      this.#state = IDLE;
       this.#runHandler();
       return;
     }
@@ -238,13 +250,19 @@ export class Callout {
     this.#softclock.expire(this);
   }
 
-  /** => the mutex is held. */
+  /** => the mutex is held; the state is IDLE. */
   #runHandler(): void {
-    this.#state = IDLE;
+    const mutex = this.#mutex;
     this.#running = true;
     this.count++;
-    this.#handler();
+    try {
+      this.#handler();
+    } catch (error) {
+      this.#running = false;
+      if (mutex?.owned === true) mutex.exit();
+      throw error;
+    }
     this.#running = false;
-    if (this.#mutex !== null) this.#mutex.exit();
+    if (mutex !== null) mutex.exit();
   }
 }

@@ -56,6 +56,8 @@ export function recordingChoices(inner: Choices): RecordingChoices {
 export interface ReplayChoices extends Choices {
   /** Choices taken so far. */
   readonly position: number;
+  /** Panic unless all choices of the schedule have been taken. */
+  assertDone(): void;
 }
 
 const among = (kind: number, count: number): string =>
@@ -83,6 +85,13 @@ class Replay implements ReplayChoices {
     }
     this.position++;
     return schedule.chosenAt(at);
+  }
+
+  assertDone(): void {
+    const { length } = this.#schedule;
+    if (this.position !== length) {
+      panic(`the schedule has ${length} choices, and ${this.position} were taken`);
+    }
   }
 }
 

@@ -6,8 +6,8 @@
  * come, first served, unless a source of choices says otherwise. The clock stalls at an event of a
  * call that the host has not answered; what was chosen there stays chosen.
  *
- * Follows callout(9) and DELAY(9). For the scheduler. Invariants: the clock never goes back; while it
- * is stalled, `now` is the time of the event at which it is.
+ * Follows callout(9) and DELAY(9). For the scheduler. Invariants: the clock never goes back; times are
+ * whole numbers up to 2^53 − 1; while it is stalled, `now` is the time of the event at which it is.
  */
 import type { Nanoseconds } from "@physio/kern";
 import { panic } from "@physio/kern";
@@ -26,8 +26,24 @@ export function choose(choices: Choices, kind: ChoiceKind, count: number): numbe
   return chosen;
 }
 
+/** The last time that there is; sums beyond it are not exact. */
+const LATEST = Number.MAX_SAFE_INTEGER;
+
+/** Whether `delay` ns after `now` is a time: a whole number from now on, and exact. */
+export function isDelay(delay: Nanoseconds, now: Nanoseconds): boolean {
+  return Number.isInteger(delay) && delay >= 0 && now + delay <= LATEST;
+}
+
+/** Why it is none: the end of a message. */
+export function whyNoDelay(delay: Nanoseconds, now: Nanoseconds): string {
+  const given = typeof delay === "number" ? "" : ` (a ${typeof delay})`;
+  return `${delay} ns${given} at ${now} ns: not a whole number, or past 2^53 - 1 ns`;
+}
+
 export class Clock {
   now: Nanoseconds;
+  /** Whether the action of an event runs. */
+  firing: boolean;
   /** The call that the host has to answer before anything can happen, or null. */
   stalledOn: OutsideCall<unknown> | null;
   readonly #choices: Choices | null;
@@ -41,6 +57,7 @@ export class Clock {
 
   constructor(choices: Choices | null) {
     this.now = 0;
+    this.firing = false;
     this.stalledOn = null;
     this.#choices = choices;
     this.#hardware = new EventQueue();
@@ -52,7 +69,7 @@ export class Clock {
 
   /** Let a hardware event happen `delay` ns from now. */
   after(event: Event, delay: Nanoseconds): void {
-    if (!(delay >= 0 && delay < Number.POSITIVE_INFINITY)) panic(`event after ${delay} ns`);
+    if (!isDelay(delay, this.now)) panic(`event after ${whyNoDelay(delay, this.now)}`);
     if (event.index >= 0) panic(`event after ${delay} ns: it is pending for ${event.time} ns`);
     event.time = this.now + delay;
     event.order = this.#order++;
@@ -94,7 +111,7 @@ export class Clock {
 
   /** Busy-wait: time passes and hardware events happen. @bsd #Y DELAY(9) */
   delay(time: Nanoseconds): void {
-    if (!(time >= 0 && time < Number.POSITIVE_INFINITY)) panic(`DELAY of ${time} ns`);
+    if (!isDelay(time, this.now)) panic(`DELAY of ${whyNoDelay(time, this.now)}`);
     const end = this.now + time;
     for (let event = this.#hardwareUntil(end); event !== null; event = this.#hardwareUntil(end)) {
       if (event.call !== null && !event.call.completed) {
@@ -151,6 +168,12 @@ export class Clock {
     this.#chosen = null;
     this.cancel(event);
     if (event.time > this.now) this.now = event.time;
-    event.action();
+    const outer = this.firing; // an event's DELAY lets other events happen
+    this.firing = true;
+    try {
+      event.action();
+    } finally {
+      this.firing = outer;
+    }
   }
 }

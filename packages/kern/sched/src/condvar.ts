@@ -11,7 +11,8 @@
  */
 import type { Errno, Nanoseconds } from "@physio/kern";
 import { panic } from "@physio/kern";
-import type { Mutex } from "./mutex.ts";
+import { isDelay, whyNoDelay } from "./clock.ts";
+import { Mutex } from "./mutex.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { DescribesWait, Sleeps } from "./thread.ts";
 
@@ -42,12 +43,12 @@ export class CondVar implements DescribesWait {
 
   /**
    * Sleep until a signal, or until `time` ns have passed.
-   * => the caller is a thread and holds `mutex`; `time` > 0 and finite.
+   * => the caller is a thread and holds `mutex`; `time` > 0, a whole number.
    * @returns OK; ETIMEDOUT no signal came in time.   @bsd #P[ETIMEDOUT for EWOULDBLOCK] cv_timedwait
    */
   *timedWait(mutex: Mutex, time: Nanoseconds): Sleeps<Errno> {
-    if (!(time > 0 && time < Number.POSITIVE_INFINITY)) {
-      panic(`condition "${this.name}": a wait of ${time} ns`);
+    if (!(time > 0 && isDelay(time, this.#sched.now))) {
+      panic(`condition "${this.name}": a wait of ${whyNoDelay(time, this.#sched.now)}`);
     }
     this.#begin(mutex);
     yield this.#sched.block(this, this.name, mutex, time);
@@ -69,6 +70,9 @@ export class CondVar implements DescribesWait {
   }
 
   #begin(mutex: Mutex): void {
+    if (!(mutex instanceof Mutex)) {
+      panic(`condition "${this.name}": waited for with ${String(mutex)}, which is no mutex`);
+    }
     if (!mutex.owned) panic(`condition "${this.name}": waited for without mutex "${mutex.name}"`);
     if (this.#mutex !== mutex && this.#mutex !== null && this.#sched.hasSleepers(this)) {
       panic(`condition "${this.name}": waited for under "${mutex.name}" and "${this.#mutex.name}"`);

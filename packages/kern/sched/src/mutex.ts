@@ -66,6 +66,11 @@ export class Mutex {
     return this.#owner === (this.#sched.current ?? OUTSIDE);
   }
 
+  /** Whether `thread` holds it. */
+  ownedBy(thread: Thread): boolean {
+    return this.#owner === thread;
+  }
+
   /** @bsd #Y mtx_assert MA_OWNED */
   assertOwned(): void {
     if (!this.owned) panic(`mutex "${this.name}" is not held by the caller`);

@@ -6,7 +6,9 @@
  * callers try first; only a real wait pays for the generator. Entering may sleep, so it panics
  * with a mutex held, also when the lock is free.
  *
- * Invariant: there are no readers while there is a writer. Outside of threads counts as one holder.
+ * Invariants: there are no readers while there is a writer; a thread's `rwLocks` has the lock once for
+ * each time that the thread holds it. Outside of threads counts as one holder. A thread that ends
+ * with a lock held panics.
  */
 import { panic } from "@physio/kern";
 import { heldNames } from "./mutex.ts";
@@ -38,18 +40,25 @@ export class RwLock implements DescribesWait {
 
   /** Take the lock if that needs no wait. @bsd #Y rw_tryenter */
   tryEnter(mode: RwMode): boolean {
-    if (this.#writing) return false;
+    if (this.#writing) {
+      if (mode !== RW_READER && mode !== RW_WRITER) this.#refuseMode(mode);
+      return false;
+    }
     if (mode === RW_READER) {
       if (this.#writersWaiting > 0) return false;
-      this.#readers.push(this.#sched.current);
+      this.#beginReading();
       return true;
     }
+    if (mode !== RW_WRITER) this.#refuseMode(mode);
     if (this.#readers.length > 0) return false;
     this.#beginWriting();
     return true;
   }
 
-  /** Take the lock, asleep until it is free. => the caller holds no mutex. @bsd #Y rw_enter */
+  /**
+   * Take the lock, asleep until it is free. => the caller holds no mutex, and does not read already
+   * when a writer waits: they would wait for each other.   @bsd #Y rw_enter
+   */
   *enter(mode: RwMode): Sleeps<void> {
     const thread = this.#sched.current;
     if (thread !== null && thread.mutexes !== null) {
@@ -60,6 +69,11 @@ export class RwLock implements DescribesWait {
       panic(`rwlock "${this.name}": its writer enters again`);
     }
     if (mode === RW_READER) {
+      if (thread !== null && this.#readers.includes(thread)) {
+        panic(
+          `rwlock "${this.name}": its reader "${thread.name}" enters again behind a writer that waits for it`,
+        );
+      }
       do yield this.#sched.block(this, this.name);
       while (!this.tryEnter(mode));
       return;
@@ -81,7 +95,7 @@ export class RwLock implements DescribesWait {
   downgrade(): void {
     if (!this.#writing) panic(`rwlock "${this.name}": downgrade without the write lock`);
     this.#endWriting("downgrade");
-    this.#readers.push(this.#sched.current);
+    this.#beginReading();
     this.#sched.wakeup(this);
   }
 
@@ -95,7 +109,7 @@ export class RwLock implements DescribesWait {
       panic(`rwlock "${this.name}": upgrade without the read lock`);
     }
     if (this.#readers.length > 1) return false;
-    this.#readers.pop();
+    this.#removeReader("upgrade");
     this.#beginWriting();
     return true;
   }
@@ -113,6 +127,7 @@ export class RwLock implements DescribesWait {
 
   /** Panics unless the caller writes, or for RW_READER reads or writes. @bsd #Y rw_read_held, rw_write_held */
   assertHeld(mode: RwMode): void {
+    if (mode !== RW_READER && mode !== RW_WRITER) this.#refuseMode(mode);
     if (this.owned && (mode === RW_READER || this.#writing)) return;
     const how = mode === RW_READER ? "reading" : "writing";
     panic(`rwlock "${this.name}" is not held by the caller for ${how}: ${this.describeWait()}`);
@@ -129,15 +144,25 @@ export class RwLock implements DescribesWait {
     return new Set(holders.filter((thread) => thread !== null));
   }
 
+  #beginReading(): void {
+    const thread = this.#sched.current;
+    this.#readers.push(thread);
+    if (thread !== null) thread.rwLocks.push(this);
+  }
+
   #beginWriting(): void {
+    const thread = this.#sched.current;
     this.#writing = true;
-    this.#writer = this.#sched.current;
+    this.#writer = thread;
+    if (thread !== null) thread.rwLocks.push(this);
   }
 
   #endWriting(what: string): void {
-    if (this.#writer !== this.#sched.current) {
+    const thread = this.#sched.current;
+    if (this.#writer !== thread) {
       panic(`rwlock "${this.name}": ${what} by another thread`);
     }
+    if (thread !== null) forget(thread, this);
     this.#writing = false;
     this.#writer = null;
   }
@@ -145,9 +170,23 @@ export class RwLock implements DescribesWait {
   #removeReader(what: string): void {
     const readers = this.#readers;
     if (readers.length === 0) panic(`rwlock "${this.name}" is not held`);
-    const at = readers.lastIndexOf(this.#sched.current);
+    const thread = this.#sched.current;
+    const at = readers.lastIndexOf(thread);
     if (at < 0) panic(`rwlock "${this.name}": ${what} by another thread, which does not read`);
+    if (thread !== null) forget(thread, this);
     readers[at] = readers[readers.length - 1];
     readers.pop();
   }
+
+  #refuseMode(mode: unknown): never {
+    panic(`rwlock "${this.name}": mode ${String(mode)} is neither RW_READER nor RW_WRITER`);
+  }
+}
+
+/** Take `lock` off what `thread` holds, once. => it is there. */
+function forget(thread: Thread, lock: RwLock): void {
+  const locks = thread.rwLocks;
+  const last = locks.length - 1;
+  if (locks[last] !== lock) locks[locks.lastIndexOf(lock)] = locks[last];
+  locks.pop();
 }

@@ -16,8 +16,8 @@ export interface ScheduleJson {
 const LETTERS = "te"; // by ChoiceKind
 const WORD = /^([te])(\d{1,9}):(\d{1,9})(?:\*(\d{1,9}))?$/;
 
-/** More choices than a run can have made: a limit for repetitions in a text from outside. */
-const MOST = 50_000_000;
+/** Choices that any text may stand for; a longer text, one for each of its characters. A bound for `*n`. */
+const MOST = 1_000_000;
 
 export class Schedule {
   readonly #kinds: number[];
@@ -71,25 +71,32 @@ export class Schedule {
     return { version: 1, choices: words.join(" ") };
   }
 
-  /** @throws {ErrnoError} EINVAL: `json` is not what `toJSON` gives. */
+  /**
+   * => the text stands for at most a million choices, or for at most as many as it has characters.
+   * @throws {ErrnoError} EINVAL: `json` is not what `toJSON` gives, or stands for more choices.
+   */
   static fromJSON(json: unknown): Schedule {
     const { version, choices } = (json ?? {}) as Partial<Record<keyof ScheduleJson, unknown>>;
     if (version !== 1 || typeof choices !== "string") {
       throw new ErrnoError(Errno.EINVAL, `Schedule: version ${version}, choices ${typeof choices}`);
     }
     const schedule = new Schedule();
-    for (const word of choices === "" ? [] : choices.split(" ")) schedule.#addWord(word);
+    const most = Math.max(MOST, choices.length);
+    for (const word of choices === "" ? [] : choices.split(" ")) schedule.#addWord(word, most);
     return schedule;
   }
 
-  #addWord(word: string): void {
+  #addWord(word: string, most: number): void {
     const parts = WORD.exec(word);
     const [kind, count, chosen, times] =
       parts === null
         ? [0, 0, 0, 0]
         : [LETTERS.indexOf(parts[1]), Number(parts[2]), Number(parts[3]), Number(parts[4] ?? 1)];
-    if (!(count > 1 && chosen < count && times > 0 && this.length + times <= MOST)) {
+    if (!(count > 1 && chosen < count && times > 0)) {
       throw new ErrnoError(Errno.EINVAL, `Schedule: "${word.slice(0, 40)}" is no choice`);
+    }
+    if (!(this.length + times <= most)) {
+      throw new ErrnoError(Errno.EINVAL, `Schedule: "${word}" after ${this.length}, over ${most}`);
     }
     for (let n = 0; n < times; n++) this.add(kind, count, chosen);
   }

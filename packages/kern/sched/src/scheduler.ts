@@ -16,36 +16,36 @@
 import type { Errno, Nanoseconds } from "@physio/kern";
 import { Errno as E, panic } from "@physio/kern";
 import type { Trace } from "@physio/trace";
-import { Ktr, traceEvent } from "@physio/trace";
+import { Ktr } from "@physio/trace";
 import { checkScheduler } from "./check.ts";
 import type { Choices, RandomSource } from "./choices.ts";
 import { ChoiceKind, seededChoices } from "./choices.ts";
-import { Clock, choose } from "./clock.ts";
+import { Clock, choose, isDelay } from "./clock.ts";
 import type { Credentials } from "./cred.ts";
 import { Event } from "./events.ts";
 import type { Mutex } from "./mutex.ts";
+import type { SchedulerOptions } from "./options.ts";
 import { OutsideCall } from "./outside.ts";
 import { checkPriority, Priority } from "./priority.ts";
-import { letGo, refuseEnd, refuseSleep, refuseToken, refuseYield } from "./refuse.ts";
+import {
+  claimBody,
+  giveBackLocks,
+  letGo,
+  refuseEnd,
+  refuseJoin,
+  refuseSleep,
+  refuseToken,
+  refuseYield,
+  takeAgain,
+} from "./refuse.ts";
 import { deadlockReport, waitReport } from "./report.ts";
 import { queueOf, RunQueues } from "./runq.ts";
 import type { Sleep, Sleeps, WaitChannel } from "./thread.ts";
 import { Thread, ThreadState } from "./thread.ts";
+import { ARRIVAL, giveClock, ISSUE, SWITCH, WAKEUP } from "./tracing.ts";
 import { WaitQueues } from "./waits.ts";
 
-export interface SchedulerOptions {
-  readonly trace?: Trace;
-  /** Chooses by chance; ignored with `choices`. */
-  readonly random?: RandomSource;
-  /** Absent, as well as `random`: first come, first served. */
-  readonly choices?: Choices;
-}
-
 const SLEEP: Sleep = Object.freeze({ sleep: true });
-const SWITCH = traceEvent(Ktr.SCHED, "switch", "thread");
-const WAKEUP = traceEvent(Ktr.SCHED, "wakeup", "thread", "result");
-const ISSUE = traceEvent(Ktr.SCHED, "outside", "call", "due");
-const ARRIVAL = traceEvent(Ktr.SCHED, "arrival", "call", "failed");
 
 // Copies: V8 folds a constant that is private to its module (docs/decisions/0008-hot-constants.md).
 const KTR_SCHED = Ktr.SCHED;
@@ -68,12 +68,15 @@ export class Scheduler {
   readonly #runnable: RunQueues;
   readonly #waits: WaitQueues;
   readonly #threads: Set<Thread>;
+  /** Generators that threads have been made of. */
+  readonly #bodies: WeakSet<Sleeps<unknown>>;
   readonly #onTimeout: (thread: Thread) => void;
   readonly #onSettled: (call: OutsideCall<unknown>) => void;
   readonly #onArrival: (call: OutsideCall<unknown>) => void;
   #nextThreadId: number;
   #nextCallId: number;
 
+  /** @throws {ErrnoError} EINVAL: the trace has the clock of another scheduler. */
   constructor(options: SchedulerOptions = {}) {
     const { random = null, trace = null } = options;
     this.current = null;
@@ -87,6 +90,7 @@ export class Scheduler {
     this.#runnable = new RunQueues();
     this.#waits = new WaitQueues();
     this.#threads = new Set();
+    this.#bodies = new WeakSet();
     this.#onTimeout = (thread) => this.#awaken(thread, E.ETIMEDOUT);
     this.#onSettled = (call) => {
       if (this.#clock.settled(call)) this.onUnstalled?.();
@@ -94,10 +98,12 @@ export class Scheduler {
     this.#onArrival = (call) => this.#trace?.record(ARRIVAL, call.id, call.failed ? 1 : 0);
     this.#nextThreadId = 1;
     this.#nextCallId = 1;
-    if (trace !== null) {
-      trace.now = () => this.#clock.now;
-      trace.thread = () => this.current?.id ?? 0;
-    }
+    if (trace !== null)
+      giveClock(
+        trace,
+        () => this.now,
+        () => this.current?.id ?? 0,
+      );
   }
 
   /** Virtual time since boot. */
@@ -112,15 +118,24 @@ export class Scheduler {
 
   /**
    * Make a runnable thread with the credentials of the one that makes it. An exception that leaves
-   * `body` leaves `pump` too, unless the thread is joined.
-   * => `priority` is a whole number from 0 to 255.   @bsd #Y kthread_add
+   * `body` leaves `pump` too, unless the thread is joined. With `again` the thread outlives that: it
+   * gives back the locks that it held and goes on, at its next turn, with the body that `again` makes.
+   * => `body` is a generator that no thread has; `priority` is a whole number from 0 to 255.
+   * @bsd #Y kthread_add
    */
-  spawn(name: string, body: Sleeps<unknown>, priority: number = Priority.KERN): Thread {
+  spawn(
+    name: string,
+    body: Sleeps<unknown>,
+    priority: number = Priority.KERN,
+    again: (() => Sleeps<unknown>) | null = null,
+  ): Thread {
     checkPriority(priority, name);
+    claimBody(this.#bodies, name, body);
     const cred = this.current?.cred ?? this.kernelCred;
-    const thread = new Thread(this.#nextThreadId++, name, cred, priority, body, this.#onTimeout);
+    const id = this.#nextThreadId++;
+    const thread = new Thread(id, name, cred, priority, body, again, this.#onTimeout);
     this.#threads.add(thread);
-    this.#trace?.threadNames.set(thread.id, name);
+    this.#trace?.threadNames.set(id, name);
     this.#runnable.insertTail(thread);
     return thread;
   }
@@ -252,8 +267,11 @@ export class Scheduler {
   delay(time: Nanoseconds): void {
     const running = this.current;
     this.current = null;
-    this.#clock.delay(time);
-    this.current = running;
+    try {
+      this.#clock.delay(time);
+    } finally {
+      this.current = running;
+    }
   }
 
   /**
@@ -274,19 +292,18 @@ export class Scheduler {
 
   /**
    * Do one thing: run a thread until it sleeps, or else let the next event happen.
+   * => neither a thread nor an event is what calls this, or `pump`, `advance` or `runSync`.
    * @returns false when there is nothing to do, or nothing before the host has answered `stalledOn`.
    */
   step(): boolean {
-    if (this.current !== null) panic(`pump inside of thread "${this.current.name}"`);
-    const thread = this.#pick();
-    if (thread === null) return this.#clock.fireNext();
-    this.#run(thread);
-    return true;
+    this.#checkOutside();
+    return this.#step();
   }
 
-  /** Run until nothing is runnable and no event is due, or until the clock stalls. */
+  /** Run until nothing is runnable and no event is due, or until the clock stalls. => as `step` */
   pump(): void {
-    while (this.step());
+    this.#checkOutside();
+    while (this.#step());
   }
 
   /** Make a thread whose end somebody waits for: `advance` and `resultOf`. */
@@ -298,11 +315,13 @@ export class Scheduler {
 
   /**
    * Run whatever is due, at most `steps` steps or until `thread` has ended or the clock stalls.
+   * => as `step`
    * @returns whether `thread` has ended. @throws {Panic} it can never end: who waits for what.
    */
   advance(thread: Thread, steps: number): boolean {
+    this.#checkOutside();
     for (let n = 0; n < steps && thread.state !== DEAD; n++) {
-      if (this.step()) continue;
+      if (this.#step()) continue;
       if (this.stalledOn !== null) return false;
       panic(deadlockReport(this.#threads, thread));
     }
@@ -316,12 +335,26 @@ export class Scheduler {
   }
 
   /**
-   * Run `body` as a thread, and everything else as needed, until it ends.
+   * Sleep until `thread` has ended; what it throws from now on does not leave `pump`.
+   * => the caller is another thread of this scheduler. @returns what it returned. @throws what it threw.
+   */
+  *join<T = unknown>(thread: Thread): Sleeps<T> {
+    if (thread === this.current || !(thread.state === DEAD || this.#threads.has(thread))) {
+      refuseJoin(thread, this.current);
+    }
+    thread.joined = true;
+    while (thread.state !== DEAD) yield this.block(thread, "join");
+    return this.resultOf<T>(thread);
+  }
+
+  /**
+   * Run `body` as a thread, and everything else as needed, until it ends. => as `step`
    * @returns what it returns.
    * @throws what it throws; {Panic} with a report of who waits for what when it can never end, or
    * not before the host has answered a call.
    */
   runSync<T>(body: Sleeps<T>, name = "main"): T {
+    this.#checkOutside();
     const thread = this.start(body, name);
     if (!this.advance(thread, Number.POSITIVE_INFINITY)) {
       panic(
@@ -349,8 +382,8 @@ export class Scheduler {
     priority: number,
   ): Thread {
     const thread = this.current;
-    if (thread === null || !(timeout >= 0 && timeout < Number.POSITIVE_INFINITY)) {
-      refuseSleep(thread, message, timeout);
+    if (thread === null || (timeout !== 0 && !isDelay(timeout, this.#clock.now))) {
+      refuseSleep(thread, message, timeout, this.#clock.now);
     }
     if (mutex !== null) letGo(thread, mutex, message);
     if (thread.state !== RUNNING || thread.mutexes !== null) refuseYield(thread, message);
@@ -360,7 +393,7 @@ export class Scheduler {
     }
     thread.state = ASLEEP;
     thread.waitMessage = message;
-    if (timeout > 0) {
+    if (timeout !== 0) {
       thread.timed = true;
       this.#clock.setTimeout(thread.timeout, timeout);
     }
@@ -389,6 +422,19 @@ export class Scheduler {
     }
   }
 
+  /** Panics inside of a thread or of an event. */
+  #checkOutside(): void {
+    if (this.current !== null) panic(`pump inside of thread "${this.current.name}"`);
+    if (this.#clock.firing) panic("pump inside of an event");
+  }
+
+  #step(): boolean {
+    const thread = this.#pick();
+    if (thread === null) return this.#clock.fireNext();
+    this.#run(thread);
+    return true;
+  }
+
   #pick(): Thread | null {
     const choices = this.#choices;
     if (choices === null) return this.#runnable.takeFirst();
@@ -406,26 +452,40 @@ export class Scheduler {
     const trace = this.#trace;
     if (trace !== null && (trace.mask & KTR_SCHED) !== 0) trace.record(SWITCH, thread.id);
     try {
-      if (thread.sleepMutex !== null) this.#takeAgain(thread.sleepMutex, thread);
+      if (thread.sleepMutex !== null) takeAgain(thread, thread.sleepMutex);
       const result = thread.body.next();
       if (result.done === true) this.#finish(thread, result.value);
       else if (thread.state === RUNNING || thread.mutexes !== null) refuseToken(thread);
       this.current = null;
     } catch (error) {
+      if (thread.again !== null) {
+        this.#restart(thread, thread.again);
+        throw error;
+      }
       this.current = null;
       this.#end(thread, undefined, error, true);
       if (!thread.joined) throw error;
     }
   }
 
-  #takeAgain(mutex: Mutex, thread: Thread): void {
-    thread.sleepMutex = null;
-    mutex.enter();
+  #finish(thread: Thread, result: unknown): void {
+    if (thread.mutexes !== null || thread.state !== RUNNING || thread.rwLocks.length > 0) {
+      refuseEnd(thread);
+    }
+    this.#end(thread, result, undefined, false);
   }
 
-  #finish(thread: Thread, result: unknown): void {
-    if (thread.mutexes !== null || thread.state !== RUNNING) refuseEnd(thread);
-    this.#end(thread, result, undefined, false);
+  /** Let `thread` begin anew. => it runs, and its body has thrown. */
+  #restart(thread: Thread, make: () => Sleeps<unknown>): void {
+    giveBackLocks(thread);
+    this.current = null;
+    if (thread.state === RUNNABLE) this.#runnable.remove(thread);
+    else this.#takeOff(thread);
+    thread.sleepMutex = null;
+    thread.priority = thread.basePriority;
+    thread.body = make();
+    thread.state = RUNNABLE;
+    this.#runnable.insertTail(thread);
   }
 
   #end(thread: Thread, result: unknown, error: unknown, failed: boolean): void {

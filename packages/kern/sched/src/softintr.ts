@@ -2,7 +2,8 @@
  * Software interrupts and interrupt threads: a handler that runs soon, in a thread of its own.
  *
  * `schedule` may be called from anywhere, also from hardware events; calls before the handler has
- * run count once. The handler is a plain function. Follows swi(9) and ithread(9).
+ * run count once. The handler is a plain function. What it throws leaves `pump`, and the thread goes
+ * on with the next call. Follows swi(9) and ithread(9).
  */
 import { Priority } from "./priority.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -30,7 +31,7 @@ export class SoftIntr implements DescribesWait {
     this.#sched = sched;
     this.#handler = handler;
     this.#pending = false;
-    sched.spawn(name, this.#loop(), priority);
+    sched.spawn(name, this.#loop(), priority, () => this.#loop());
   }
 
   /** Let the handler run as soon as the scheduler gets to it. @bsd #Y swi_sched */

@@ -3,7 +3,7 @@
  *
  * A task is a handler with a priority. While it is queued, further calls to enqueue it only count
  * up `pending`; the handler is given the count once it runs. A handler is a plain function, or a
- * generator function if it may sleep. The object belongs to whoever made it and is used again and
+ * generator function if it may sleep; an async function is refused when it runs. The object belongs to whoever made it and is used again and
  * again; everything except `priority` and `handler` is its task queue's.
  *
  * Follows struct task and struct timeout_task of sys/sys/_task.h. Invariant: a task is on a queue's
@@ -17,12 +17,20 @@ import type { DescribesWait, Sleeps, Thread } from "./thread.ts";
 /** What a task does; `pending` is how often it has been enqueued since it last ran, at least 1. */
 export type TaskHandler = ((pending: number) => void) | ((pending: number) => Sleeps<void>);
 
-/** Whether a handler is a generator export function, by what the call gave. */
+/** Whether a handler is a generator function, by what the call gave. */
 export function isSleeps(result: unknown): result is Sleeps<void> {
   return (
     typeof result === "object" &&
     result !== null &&
     typeof (result as { next?: unknown }).next === "function"
+  );
+}
+
+/** Whether a handler is an async function, or an async generator function, by what the call gave. */
+export function isAsync(result: unknown): boolean {
+  if (typeof result !== "object" || result === null) return false;
+  return (
+    typeof (result as { then?: unknown }).then === "function" || Symbol.asyncIterator in result
   );
 }
 

@@ -8,15 +8,18 @@
  * The wait channels are the task (`drain`), `#idle` (threads with nothing to do) and `#progress`
  * (`drainAll`, `quiesce`, `shutdown`).
  *
+ * What a handler throws leaves `pump`; the task counts as done, and its thread takes the next one.
+ *
  * Follows taskqueue(9). Invariant: if the list is not empty and not blocked, then a thread without a
  * task is awake and will look at it, or all threads are at tasks. Enqueuing and running a plain handler allocate nothing.
  */
 import type { Nanoseconds } from "@physio/kern";
 import { Errno, panic } from "@physio/kern";
+import { isDelay, whyNoDelay } from "./clock.ts";
 import { Priority } from "./priority.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { Task, TimeoutTask } from "./task.ts";
-import { isSleeps } from "./task.ts";
+import { isAsync, isSleeps } from "./task.ts";
 import { TaskList } from "./tasklist.ts";
 import type { TaskThread } from "./taskthreads.ts";
 import { TaskThreads } from "./taskthreads.ts";
@@ -85,7 +88,7 @@ export class TaskQueue {
     this.#armed = 0;
     for (const [i, at] of this.#threads.all.entries()) {
       const title = threads === 1 ? `${name} taskq` : `${name} taskq ${i}`;
-      at.thread = sched.spawn(title, this.#work(at), priority);
+      at.thread = sched.spawn(title, this.#work(at), priority, () => this.#work(at));
     }
   }
 
@@ -149,11 +152,12 @@ export class TaskQueue {
   /**
    * Enqueue the task of `timeout` when `delay` ns have passed, instead of when it was to be; at once
    * if `delay` is 0.
-   * => `timeout` was made for this queue; `delay` >= 0 and finite.   @bsd #Y taskqueue_enqueue_timeout
+   * => `timeout` was made for this queue; `delay` is a whole number.   @bsd #Y taskqueue_enqueue_timeout
    */
   enqueueTimeout(timeout: TimeoutTask, delay: Nanoseconds): void {
-    if (!(delay >= 0 && delay < Number.POSITIVE_INFINITY)) {
-      panic(`taskqueue "${this.name}": a task in ${delay} ns`);
+    const { now } = this.sched;
+    if (!isDelay(delay, now)) {
+      panic(`taskqueue "${this.name}": a task in ${whyNoDelay(delay, now)}`);
     }
     this.#checkOwn(timeout);
     if (this.#stopping) panic(`taskqueue "${this.name}": timeout after shutdown`);
@@ -278,10 +282,14 @@ export class TaskQueue {
       const pending = task.pending;
       this.#list.remove(task);
       at.begin(task);
-      const result: unknown = task.handler(pending);
-      if (isSleeps(result)) yield* result;
-      at.end(task);
-      this.#settled(task);
+      try {
+        const result: unknown = task.handler(pending);
+        if (isAsync(result)) this.#refuseAsync();
+        if (isSleeps(result)) yield* result;
+      } finally {
+        at.end(task);
+        this.#settled(task);
+      }
     }
     this.#alive--;
     if (this.#watchers > 0) this.sched.wakeup(this.#progress);
@@ -322,6 +330,12 @@ export class TaskQueue {
     if (timeout.queue !== this) {
       panic(`taskqueue "${this.name}": a timeout of task queue "${timeout.queue.name}"`);
     }
+  }
+
+  #refuseAsync(): never {
+    panic(
+      `taskqueue "${this.name}": a handler returned a promise: a handler is a function or a generator function`,
+    );
   }
 
   #calledByMember(): boolean {

@@ -7,6 +7,7 @@
  *
  *   RUNNABLE --picked--> RUNNING --sleep--> ASLEEP --wakeup, timeout--> RUNNABLE
  *                        RUNNING --return, throw--> DEAD
+ *                        RUNNING --throw, of a thread with `again`--> RUNNABLE, with a new body
  */
 import type { Errno } from "@physio/kern";
 import { Errno as E } from "@physio/kern";
@@ -14,6 +15,7 @@ import type { Credentials } from "./cred.ts";
 import { Event } from "./events.ts";
 import type { Mutex } from "./mutex.ts";
 import type { ThreadQueue } from "./runq.ts";
+import type { RwLock } from "./rwlock.ts";
 
 export { Priority } from "./priority.ts";
 
@@ -48,7 +50,9 @@ export class Thread implements DescribesWait {
   priority: number;
   /** What `spawn` or `setPriority` said; `preempt` goes back to it. */
   basePriority: number;
-  readonly body: Sleeps<unknown>;
+  body: Sleeps<unknown>;
+  /** Makes a new body when one has thrown; null: the thread ends with it. */
+  readonly again: (() => Sleeps<unknown>) | null;
   state: number;
   /** The words for what the thread sleeps on. Valid while ASLEEP. */
   waitMessage: string;
@@ -58,6 +62,8 @@ export class Thread implements DescribesWait {
   mutexes: Mutex | null;
   /** Let go of for the sleep, and entered again at its end. */
   sleepMutex: Mutex | null;
+  /** The reader/writer locks held, one once for each time it was entered. The locks' own business. */
+  readonly rwLocks: RwLock[];
   /** What the body returned or threw, once DEAD. */
   result: unknown;
   error: unknown;
@@ -78,6 +84,7 @@ export class Thread implements DescribesWait {
     cred: Credentials | null,
     priority: number,
     body: Sleeps<unknown>,
+    again: (() => Sleeps<unknown>) | null,
     onTimeout: (thread: Thread) => void,
   ) {
     this.id = id;
@@ -86,11 +93,13 @@ export class Thread implements DescribesWait {
     this.priority = priority;
     this.basePriority = priority;
     this.body = body;
+    this.again = again;
     this.state = ThreadState.RUNNABLE;
     this.waitMessage = "";
     this.wakeResult = E.OK;
     this.mutexes = null;
     this.sleepMutex = null;
+    this.rwLocks = [];
     this.result = undefined;
     this.error = undefined;
     this.failed = false;

@@ -11,25 +11,29 @@
  * that is searched 69–83; the WeakMap 39–43; with one remembered channel 38–42; with two 33–37;
  * channels that carry their queue 33–36, but 51 for all other objects. Follows sys/kern/subr_sleepqueue.c.
  */
+import { refuseChannel } from "./refuse.ts";
 import { ThreadQueue } from "./runq.ts";
 import type { WaitChannel } from "./thread.ts";
 
+/** Stands for a channel that nobody has: null would be found by a caller that has none. */
+const NOBODY: WaitChannel = Object.freeze({});
+
 export class WaitQueues {
   readonly #queues: WeakMap<WaitChannel, ThreadQueue>;
-  #newChannel: WaitChannel | null;
+  #newChannel: WaitChannel;
   #newQueue: ThreadQueue | null;
-  #oldChannel: WaitChannel | null;
+  #oldChannel: WaitChannel;
   #oldQueue: ThreadQueue | null;
 
   constructor() {
     this.#queues = new WeakMap();
-    this.#newChannel = null;
+    this.#newChannel = NOBODY;
     this.#newQueue = null;
-    this.#oldChannel = null;
+    this.#oldChannel = NOBODY;
     this.#oldQueue = null;
   }
 
-  /** The queue of `channel`, or null when nobody has ever slept on it. @bsd #Y sleepq_lookup */
+  /** The queue of `channel`, or null when nobody has ever slept on it; panics unless it is an object. @bsd #Y sleepq_lookup */
   find(channel: WaitChannel): ThreadQueue | null {
     if (channel === this.#newChannel) return this.#newQueue;
     if (channel === this.#oldChannel) return this.#oldQueue;
@@ -47,7 +51,12 @@ export class WaitQueues {
 
   #findAgain(channel: WaitChannel): ThreadQueue | null {
     const queue = this.#queues.get(channel);
-    if (queue === undefined) return null;
+    if (queue === undefined) {
+      if ((typeof channel !== "object" && typeof channel !== "function") || channel === null) {
+        refuseChannel(channel);
+      }
+      return null;
+    }
     this.#oldChannel = this.#newChannel;
     this.#oldQueue = this.#newQueue;
     this.#newChannel = channel;

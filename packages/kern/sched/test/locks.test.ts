@@ -273,15 +273,22 @@ describe("a reader/writer lock", () => {
     const lock = new RwLock(sched, "node");
     expect([lock.tryEnter(RW_READER), lock.tryEnter(RW_READER)]).toEqual([true, true]);
     expect([lock.tryEnter(RW_WRITER), lock.held]).toEqual([false, true]);
-    sched.spawn("w", lock.enter(RW_WRITER));
-    sched.pump();
+    const w = function* (): Sleeps<void> {
+      yield* lock.enter(RW_WRITER);
+      yield* sched.pause("hold", 10);
+      lock.exit();
+    };
+    sched.spawn("w", w());
+    sched.step();
     expect(lock.tryEnter(RW_READER)).toBe(false);
     lock.exit();
     sched.pump();
     lock.exit();
-    sched.pump();
+    sched.step();
     expect([lock.tryEnter(RW_READER), lock.tryEnter(RW_WRITER)]).toEqual([false, false]);
     expect(lock.describeWait()).toBe('rwlock held for writing by "w"');
+    sched.pump();
+    expect(lock.held).toBe(false);
   });
 
   test("downgrade lets waiting readers in without a gap for a writer", () => {
@@ -310,9 +317,15 @@ describe("a reader/writer lock", () => {
   test("a downgrade lets a waiting writer in only after the exit", () => {
     const sched = new Scheduler();
     const lock = new RwLock(sched, "node");
+    let seen = "";
+    const writer = function* (): Sleeps<void> {
+      yield* lock.enter(RW_WRITER);
+      seen = lock.describeWait();
+      lock.exit();
+    };
     const main = function* (): Sleeps<boolean> {
       yield* lock.enter(RW_WRITER);
-      sched.spawn("writer", lock.enter(RW_WRITER));
+      sched.spawn("writer", writer());
       yield* sched.pause("hold", 10);
       lock.downgrade();
       yield* sched.pause("share", 10);
@@ -322,7 +335,7 @@ describe("a reader/writer lock", () => {
     };
     expect(sched.runSync(main())).toBe(true);
     sched.pump();
-    expect(lock.describeWait()).toBe('rwlock held for writing by "writer"');
+    expect(seen).toBe('rwlock held for writing by "writer"');
   });
 
   test("tryUpgrade makes the only reader the writer, before writers that wait", () => {
@@ -367,14 +380,17 @@ describe("a reader/writer lock", () => {
     const not = (how: string, what: string) =>
       `rwlock "node" is not held by the caller for ${how}: rwlock held ${what}`;
     const other = (what: string) => [false, not("reading", what), not("writing", what)];
-    const main = () => {
+    const main = function* (): Sleeps<void> {
       expect(seen()).toEqual(other("by 0 readers"));
       lock.tryEnter(RW_READER);
       expect(seen()).toEqual([true, "held", not("writing", "by 1 readers")]);
       lock.tryUpgrade();
       expect(seen()).toEqual([true, "held", "held"]);
+      yield* sched.pause("hold", 10);
+      lock.exit();
     };
-    inThread(sched, main);
+    sched.spawn("main", main());
+    sched.step();
     expect(seen()).toEqual(other('for writing by "main"'));
     inThread(sched, () => expect(seen()).toEqual(other('for writing by "main"')), "other");
   });

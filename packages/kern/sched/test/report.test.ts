@@ -73,8 +73,12 @@ describe("a deadlock report", () => {
   test("tells a thread that two wait for once, and a holder that has ended", () => {
     const sched = new Scheduler();
     const node = new RwLock(sched, "node");
+    const failing = function* (): Sleeps<void> {
+      yield* node.enter(RW_WRITER); // and never gives it back
+      throw new Error("lost");
+    };
     const main = function* (): Sleeps<void> {
-      const a = sched.spawn("a", node.enter(RW_WRITER)); // and never gives it back
+      const a = sched.start(failing(), "a");
       yield* sched.preempt();
       const b = sched.spawn("b", node.enter(RW_READER));
       sched.spawn("c", join(sched, b));

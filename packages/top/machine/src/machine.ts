@@ -69,7 +69,14 @@ export class Machine {
     this.kmem = new Kmem(mem, { cpu: this.membus.cpu, sched: this.sched });
     this.bouncePool = this.#makeBouncePool();
     const backend = config.dmaBackend(this.bouncePool, this.kmem);
-    const context = { backend, semantics, kernelPmap: this.kmem.pmap, trace: this.ktr };
+    const context = {
+      backend,
+      semantics,
+      kernelPmap: this.kmem.pmap,
+      trace: this.ktr,
+      sched: this.sched,
+      verify: config.verify,
+    };
     this.dmaTag = createTag(context, null, {});
     const { sched, membus, dmaTag } = this;
     this.bus = new RootBus({ sched, membus, dmaTag, mmioBase: mmioBase as number, mmioSize });
@@ -194,14 +201,17 @@ export class Machine {
 
   #makeBouncePool(): BouncePool {
     const { mem, sched, ktr: trace } = this;
-    const allocPage = (highest: number) => {
-      const frame = mem.allocContig(1, { high: highest });
+    const allocPage = (highest: number, domain: number) => {
+      // A zone prefers its domain; any memory in reach is better than none.
+      const near = domain < 0 ? -1 : mem.allocContig(1, { high: highest, domain });
+      const frame = near < 0 ? mem.allocContig(1, { high: highest }) : near;
       return frame < 0 ? -1 : mem.addrOf(frame);
     };
     const { bouncePages } = this.config;
     const disks = () => Math.max(1, this.nvme.length);
     return new BouncePool({
       mem,
+      cpu: this.membus.cpu,
       sched,
       trace,
       sysctl: this.sysctls,

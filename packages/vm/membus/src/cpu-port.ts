@@ -10,7 +10,7 @@
  *
  * Every machine has one, `membus.cpu`. Follows bus_dma's view of cpu_dcache_* and membarrier ops.
  */
-import type { Bytes, PhysAddr } from "@physio/kern";
+import type { Bytes, Frame, PhysAddr } from "@physio/kern";
 import { Errno, hex, offsetIn, panic } from "@physio/kern";
 import type { PhysMem } from "@physio/physmem";
 import type { CacheConfig } from "./data-cache.ts";
@@ -116,6 +116,50 @@ export class CpuPort {
   }
 
   /**
+   * `read` for callers that know the frame: `length` bytes from `offset` on, which may lie behind the
+   * frame's end. An address above 2^31 is boxed by a call, frame and offset are not.
+   * => all of it is RAM, else panic; `to` has room.
+   */
+  readFrame(
+    frame: Frame,
+    offset: Bytes,
+    to: Uint8Array,
+    at: number,
+    length: Bytes,
+    attr: CacheAttr = WRITE_BACK,
+  ): void {
+    if (this.cache === null && attr === WRITE_BACK) {
+      this.#mem.readFrames(frame, offset, to, at, length);
+    } else if (this.read(this.#mem.addrOf(frame) + offset, to, at, length, attr) !== OK) {
+      panicNoRam("read", frame, offset, length);
+    }
+  }
+
+  /** `write` in the same way. => all of it is RAM, else panic; `from` has the bytes. */
+  writeFrame(
+    frame: Frame,
+    offset: Bytes,
+    from: Uint8Array,
+    at: number,
+    length: Bytes,
+    attr: CacheAttr = WRITE_BACK,
+  ): void {
+    if (this.cache === null && attr === WRITE_BACK) {
+      this.#mem.writeFrames(frame, offset, from, at, length);
+    } else if (this.write(this.#mem.addrOf(frame) + offset, from, at, length, attr) !== OK) {
+      panicNoRam("write", frame, offset, length);
+    }
+  }
+
+  /** `zero` in the same way. => all of it is RAM, else panic. */
+  zeroFrame(frame: Frame, offset: Bytes, length: Bytes): void {
+    if (this.cache === null) this.#mem.fillFrames(frame, offset, length, 0);
+    else if (this.fill(this.#mem.addrOf(frame) + offset, length, 0) !== OK) {
+      panicNoRam("zero", frame, offset, length);
+    }
+  }
+
+  /**
    * Copy `length` bytes at `from` to `to`, both through the cache.
    * => the ranges do not overlap. @returns OK; EFAULT: not all of it is RAM, nothing was moved.
    */
@@ -201,4 +245,8 @@ function checkMove(pa: PhysAddr, bytes: Uint8Array, at: number, length: Bytes): 
   if (!(Number.isSafeInteger(at) && at >= 0 && at + length <= bytes.length)) {
     panic(`cpu: ${length} bytes at ${at} of an array of ${bytes.length}, for ${hex(pa)}`);
   }
+}
+
+function panicNoRam(what: string, frame: Frame, offset: Bytes, length: Bytes): never {
+  panic(`cpu: ${what} of ${length} bytes at ${offset} of frame ${frame}, not all of it RAM`);
 }

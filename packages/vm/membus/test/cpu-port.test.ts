@@ -65,6 +65,48 @@ for (const [kind, cache] of [
       });
     }
 
+    test("by frame it moves the same bytes as by address, whatever the attribute", () => {
+      for (const attr of [WRITE_BACK, UNCACHED, WRITE_COMBINING]) {
+        for (const base of BASES) {
+          const { cpu, mem } = bench(cache);
+          const frame = mem.frameOf(base);
+          const [seen, again] = [new Uint8Array(9), new Uint8Array(9)];
+          cpu.writeFrame(frame, 4093, ramp(10), 2, 6, attr); // offsets from the frame before on
+          cpu.readFrame(frame, 4092, seen, 1, 8, attr);
+          cpu.read(base + 4092, again, 1, 8, attr);
+          expect([...seen]).toEqual([0, 0, 3, 4, 5, 6, 7, 8, 0]);
+          expect([...again]).toEqual([...seen]);
+          cpu.write(base + 8190, ramp(4), 0, 4);
+          cpu.zeroFrame(frame, 8191, 2);
+          cpu.readFrame(frame, 8190, seen, 0, 4);
+          expect([...seen.subarray(0, 4)]).toEqual([1, 0, 0, 4]);
+          cpu.check();
+        }
+      }
+    });
+
+    test("by frame, what is not RAM or does not fit panics", () => {
+      const { cpu, mem } = bench(cache);
+      const data = new Uint8Array(2 * SIZE);
+      for (const attr of [WRITE_BACK, UNCACHED, WRITE_COMBINING]) {
+        for (const [frame, offset, at, length] of [
+          [-1, 0, 0, 1],
+          [2 ** 20, 0, 0, 1],
+          [Number.NaN, 0, 0, 1],
+          [mem.frameOf(LOW), SIZE, 0, 1],
+          [mem.frameOf(TOP), SIZE - 1, 0, 2],
+          [mem.frameOf(LOW), 0, 0, -1],
+          [mem.frameOf(LOW), 0, -1, 1],
+          [mem.frameOf(LOW), 0, 2 * SIZE, 1],
+        ] as const) {
+          expect(() => cpu.readFrame(frame, offset, data, at, length, attr)).toThrow(Panic);
+          expect(() => cpu.writeFrame(frame, offset, data, at, length, attr)).toThrow(Panic);
+        }
+      }
+      expect(() => cpu.zeroFrame(mem.frameOf(LOW), SIZE, 1)).toThrow(Panic);
+      expect(() => cpu.zeroFrame(-1, 0, 1)).toThrow(Panic);
+    });
+
     test("an uncached access goes to RAM at once", () => {
       const { cpu, ram } = bench(cache);
       const seen = new Uint8Array(4);

@@ -6,6 +6,10 @@
  * WebAssembly.Memory grows, the host detaches the buffer that it had, and every view of it has no
  * bytes any more; `take` makes a new one over the buffer that it has now. A plain buffer or view
  * that was detached has nothing to be taken from again: that is the caller's mistake, and said so.
+ *
+ * Two ranges of one buffer, or of one WebAssembly.Memory, are told apart. A shared Memory that grew
+ * has another SharedArrayBuffer over the same bytes, and nothing that can be read says so: that two
+ * such buffers are not lent as two banks is up to the lender.
  */
 import type { Bytes } from "@physio/kern";
 import { Errno, ErrnoError, isWhole } from "@physio/kern";
@@ -31,15 +35,16 @@ export class Lent {
    * @throws {ErrnoError} EINVAL: not a kind of memory that can be lent, or the range is not in it.
    */
   constructor(adopt: Adoptable, offset: Bytes = 0, size?: Bytes) {
-    const isBuffer = typeof adopt === "object" && adopt !== null && !("buffer" in adopt);
-    const source = isBuffer ? { buffer: adopt as ArrayBufferLike } : (adopt as GrowableMemory);
-    const length = (source as { buffer?: ArrayBufferLike } | null)?.buffer?.byteLength;
-    if (length === undefined) {
+    const isBuffer = isRealBuffer(adopt);
+    const source = isBuffer ? { buffer: adopt } : (adopt as GrowableMemory);
+    const buffer = (source as { buffer?: unknown } | null | undefined)?.buffer;
+    if (!isRealBuffer(buffer)) {
       throw new ErrnoError(
         Errno.EINVAL,
         `physmem: cannot adopt a ${typeof adopt}: no buffer in it`,
       );
     }
+    const length = buffer.byteLength;
     const isView = ArrayBuffer.isView(adopt);
     const lent = isView ? adopt.byteLength : length;
     const wanted = size ?? lent - offset;
@@ -57,7 +62,8 @@ export class Lent {
 
   /** Whether the two lend some byte twice. */
   overlaps(other: Lent): boolean {
-    if (this.#source.buffer !== other.#source.buffer) return false;
+    const same = this.#source === other.#source || this.#source.buffer === other.#source.buffer;
+    if (!same) return false;
     return this.offset < other.offset + other.size && other.offset < this.offset + this.size;
   }
 
@@ -67,8 +73,11 @@ export class Lent {
    */
   take(): Uint8Array {
     const { buffer } = this.#source;
-    if (buffer.byteLength < this.offset + this.size) {
-      const advice = this.#growable ? "" : "; adopt the WebAssembly.Memory, not its buffer";
+    if (!isRealBuffer(buffer) || buffer.byteLength < this.offset + this.size) {
+      const advice =
+        this.#growable || !isDetached(buffer)
+          ? ""
+          : "; if a WebAssembly.Memory grew, adopt the Memory, not its buffer";
       throw new ErrnoError(
         Errno.EBUSY,
         `physmem: ${this.size} adopted bytes at ${this.offset} are gone: the buffer has ${buffer.byteLength} now${advice}`,
@@ -76,4 +85,20 @@ export class Lent {
     }
     return new Uint8Array(buffer, this.offset, this.size);
   }
+}
+
+/** Whether it is what a Uint8Array can show: anything else that has a length would be copied, or refused. */
+function isRealBuffer(buffer: unknown): buffer is ArrayBufferLike {
+  if (typeof buffer !== "object" || buffer === null || ArrayBuffer.isView(buffer)) return false;
+  if (!("byteLength" in buffer)) return false;
+  try {
+    return new Uint8Array(buffer as ArrayBufferLike, 0, 0).buffer === buffer;
+  } catch {
+    return isDetached(buffer as ArrayBufferLike);
+  }
+}
+
+/** Whether all bytes are gone, as a grown Memory's are from the buffer that it had. Shrinking leaves `resizable`. */
+function isDetached(buffer: ArrayBufferLike): boolean {
+  return (buffer as { readonly detached?: boolean }).detached ?? buffer.byteLength === 0;
 }

@@ -3,7 +3,8 @@
  *
  * A single frame comes from the cache (frame-cache.ts) over the free lists (buddy.ts), a range from
  * the search (contig.ts). Here is what all of them share: the free count, the marks that a request
- * must leave (pressure.ts), the counters, wire counts, the checks of a free, the verifying mode.
+ * must leave (pressure.ts), the low reserve (low-reserve.ts), the counters, wire counts, the checks of
+ * a free, the verifying mode.
  * Follows vm_page_alloc_domain_after, vm_page_free_prep, vm_page_wire of sys/vm/vm_page.c.
  *
  * Invariant (`check`): `freeFrames` is what the lists and the cache hold.
@@ -13,12 +14,15 @@
 import type { Frame } from "@physio/kern";
 import { Errno, ErrnoError, isWhole, NO_FRAME, panic } from "@physio/kern";
 import type { Bank } from "./bank.ts";
+import type { SectionBytes } from "./buddy.ts";
 import { FrameAllocator, MAX_ORDER, REACHES } from "./buddy.ts";
 import type { ContigLimits } from "./contig.ts";
 import { ContigSearch } from "./contig.ts";
 import { FrameCache } from "./frame-cache.ts";
 import type { FrameBytes } from "./frame-check.ts";
 import { FrameCheck } from "./frame-check.ts";
+import type { LowReserve } from "./low-reserve.ts";
+import { lowReserves } from "./low-reserve.ts";
 import { AllocClass, Pressure, RELIEF_FROM, SHORT_BELOW } from "./pressure.ts";
 import type { DomainFrames } from "./report.ts";
 import { AllocCounters } from "./report.ts";
@@ -35,9 +39,13 @@ const USED = NOT_FREE;
 const NONE: Frame = NO_FRAME;
 const ANY = ANY_DOMAIN;
 const SYSTEM = AllocClass.SYSTEM;
+const INTERRUPT = AllocClass.INTERRUPT;
 const SHORT = SHORT_BELOW;
 const RELIEF = RELIEF_FROM;
 const WIRES_MOST = 0xffff;
+const UNMAPPED = -1; // in the `pv` column
+/** Times that a request is tried again after the hooks gave frames; each time they are asked for twice as many. */
+const RECLAIMS_MOST = 10;
 
 export class FrameSource {
   readonly frames: FrameAllocator;
@@ -52,30 +60,44 @@ export class FrameSource {
   /** Pools in the order in which a request tries them: a row for any domain, then one for each; −1 ends a row. */
   readonly #routes: Int32Array;
   readonly #routeLength: number;
-  /** The columns of Pressure, one look-up nearer. */
+  /** By pool: the free frames that a plain request leaves. */
+  readonly #reserves: Int32Array;
+  /** Columns of the parts, one look-up nearer. */
+  readonly #poolFree: Int32Array;
+  readonly #cached: Int32Array;
   readonly #floors: Int32Array;
   readonly #edges: Int32Array;
 
-  /** `verify` is the memory whose bytes are to be checked, or null. */
-  constructor(banks: readonly Bank[], verify: FrameBytes | null) {
-    this.frames = new FrameAllocator(banks);
+  /** `bytes` drops those of free sections; `verify` is the memory whose bytes are to be checked, or null: then they stay. */
+  constructor(
+    banks: readonly Bank[],
+    bytes: SectionBytes,
+    verify: FrameBytes | null,
+    lowReserve: LowReserve | undefined,
+  ) {
+    this.frames = new FrameAllocator(banks, verify === null ? bytes : null);
     this.domainCount = this.frames.pools / REACHES;
     this.counters = new AllocCounters();
     this.freeFrames = this.frames.totalFrames;
-    this.pressure = new Pressure(this.frames.totalFrames, () => this.freeFrames, this.counters);
+    this.#reserves = lowReserves(this.frames, lowReserve);
+    const held = this.#reserves.reduce((sum, frames) => sum + frames, 0);
+    const most = this.frames.totalFrames - held;
+    this.pressure = new Pressure(most, held, () => this.#plainFrames(), this.counters);
     this.#sections = this.frames.sections;
     this.#cache = new FrameCache(this.frames);
-    this.#search = new ContigSearch(this.frames, this.#cache);
+    this.#search = new ContigSearch(this.frames, this.#cache, this.#reserves);
     this.#check = verify === null ? null : new FrameCheck(verify, this.frames.sections.length);
     this.#routeLength = this.frames.pools + 1;
     this.#routes = makeRoutes(this.frames);
+    this.#poolFree = this.frames.poolFree;
+    this.#cached = this.#cache.depth;
     this.#floors = this.pressure.floors;
     this.#edges = this.pressure.edges;
   }
 
   allocFrame(domain: number, cls: AllocClass): Frame {
     let frame = NONE;
-    if (this.freeFrames > this.#floors[cls]) frame = this.#takeOne(domain);
+    if (this.freeFrames > this.#floors[cls]) frame = this.#takeOne(domain, cls);
     if (frame === NONE) {
       frame = this.#reclaimOne(domain, cls);
       if (frame === NONE) return NONE;
@@ -83,14 +105,15 @@ export class FrameSource {
     this.freeFrames--;
     this.counters.allocs++;
     if (this.#check !== null) this.#check.onAlloc(frame, 1);
-    if (this.freeFrames < this.#edges[SHORT]) this.pressure.afterAlloc();
+    if (this.freeFrames < this.#edges[SHORT]) this.#tellShortage(frame, 1);
     return frame;
   }
 
   allocContig(count: number, limits: Partial<ContigLimits>, cls: AllocClass): Frame {
     this.#setSearch(count, limits, cls);
     let frame = this.#takeRange(cls);
-    if (frame === NONE && this.pressure.reclaim(this.#wanted(count, cls))) {
+    for (let i = 0; i < RECLAIMS_MOST && frame === NONE; i++) {
+      if (!this.pressure.reclaim(this.#wanted(count, cls, i))) break;
       this.#setSearch(count, limits, cls); // a hook may have searched for something else
       frame = this.#takeRange(cls);
     }
@@ -100,8 +123,9 @@ export class FrameSource {
     }
     this.freeFrames -= count;
     this.counters.contigAllocs++;
+    this.#forgetBits(frame, count);
     if (this.#check !== null) this.#check.onAlloc(frame, count);
-    if (this.freeFrames < this.#edges[SHORT]) this.pressure.afterAlloc();
+    if (this.freeFrames < this.#edges[SHORT]) this.#tellShortage(frame, count);
     return frame;
   }
 
@@ -144,7 +168,7 @@ export class FrameSource {
   }
 
   domainOf(frame: Frame): number {
-    if (!(frame < this.frames.sectionEnd[frame >> SHIFT]))
+    if (!this.frames.exists(frame))
       panic(`physmem: frame ${frame} does not exist`);
     return Math.floor(this.frames.poolOf[frame >> SHIFT] / REACHES);
   }
@@ -155,6 +179,24 @@ export class FrameSource {
     for (let pool = domain * REACHES; pool < (domain + 1) * REACHES; pool++)
       free += this.frames.poolFree[pool] + this.#cache.depth[pool];
     return free;
+  }
+
+  /** What requests of a class without `high` can have of a domain. */
+  freeFor(domain: number, cls: AllocClass): number {
+    this.#checkDomain(domain);
+    this.#checkClass(cls);
+    if (cls === INTERRUPT) return this.freeIn(domain);
+    let free = 0;
+    for (let pool = domain * REACHES; pool < (domain + 1) * REACHES; pool++)
+      free += Math.max(0, this.#poolFree[pool] + this.#cached[pool] - this.#reserves[pool]);
+    return free;
+  }
+
+  lowReserve(reach: number): number {
+    let frames = 0;
+    for (let pool = reach; pool < this.#reserves.length; pool += REACHES)
+      frames += this.#reserves[pool];
+    return frames;
   }
 
   domain(domain: number): DomainFrames {
@@ -188,10 +230,12 @@ export class FrameSource {
     if (this.#check !== null) this.#check.check();
   }
 
-  #takeOne(domain: number): Frame {
+  #takeOne(domain: number, cls: AllocClass): Frame {
     if (domain !== ANY) this.#checkDomain(domain);
     let i = (domain + 1) * this.#routeLength;
     for (let pool = this.#routes[i]; pool >= 0; pool = this.#routes[++i]) {
+      const free = this.#poolFree[pool] + this.#cached[pool];
+      if (free <= this.#reserves[pool] && cls !== INTERRUPT) continue;
       const frame = this.#cache.take(pool);
       if (frame !== NONE) return frame;
     }
@@ -203,8 +247,10 @@ export class FrameSource {
     if (domain !== ANY) this.#checkDomain(domain);
     this.#checkClass(cls);
     let frame = NONE;
-    if (this.pressure.reclaim(this.#wanted(1, cls)) && this.freeFrames > this.#floors[cls])
-      frame = this.#takeOne(domain);
+    for (let i = 0; i < RECLAIMS_MOST && frame === NONE; i++) {
+      if (!this.pressure.reclaim(this.#wanted(1, cls, i))) break;
+      if (this.freeFrames > this.#floors[cls]) frame = this.#takeOne(domain, cls);
+    }
     if (frame === NONE) this.counters.failures++;
     return frame;
   }
@@ -216,14 +262,45 @@ export class FrameSource {
     return frame;
   }
 
-  /** How many frames must come back for a request of `count`. */
-  #wanted(count: number, cls: AllocClass): number {
+  /** How many frames must come back for a request of `count`; twice as many each `time` that these did not do. */
+  #wanted(count: number, cls: AllocClass, time: number): number {
     const missing = this.#floors[cls] + count - this.freeFrames;
-    return Math.max(missing, count);
+    return Math.min(Math.max(missing, count) * 2 ** time, this.frames.totalFrames);
+  }
+
+  /** Free frames that a plain request may have. */
+  #plainFrames(): number {
+    let free = 0;
+    for (let pool = 0; pool < this.#reserves.length; pool++)
+      free += Math.max(0, this.#poolFree[pool] + this.#cached[pool] - this.#reserves[pool]);
+    return free;
+  }
+
+  /** When a hook throws, nobody would have the frames: they go back first. */
+  #tellShortage(frame: Frame, count: number): void {
+    try {
+      this.pressure.afterAlloc();
+    } catch (error) {
+      this.freeFrame(frame, count);
+      throw error;
+    }
+  }
+
+  /** The frames have a new owner: they are neither modified nor referenced. */
+  #forgetBits(frame: Frame, count: number): void {
+    let at = frame;
+    while (at < frame + count) {
+      const from = at & ROW;
+      const to = Math.min(from + frame + count - at, ROW + 1);
+      this.frames.section(at).pmapBits.fill(0, from, to);
+      at += to - from;
+    }
   }
 
   #setSearch(count: number, limits: Partial<ContigLimits>, cls: AllocClass): void {
-    if (!this.#search.set(count, limits))
+    if (typeof limits !== "object" || (limits as unknown) === null)
+      throw new ErrnoError(Errno.EINVAL, `allocContig: limits ${String(limits)}`);
+    if (!this.#search.set(count, limits, cls === INTERRUPT))
       throw new ErrnoError(Errno.EINVAL, `allocContig: ${this.#search.describe()}`);
     if (this.#search.domain !== ANY) this.#checkDomain(this.#search.domain);
     this.#checkClass(cls);
@@ -234,11 +311,17 @@ export class FrameSource {
     if (frame >>> 0 !== frame) this.#refuse(frame);
     const section = this.#sections[frame >> SHIFT];
     const row = frame & ROW;
-    if (!(section?.order[row] === USED && section.wireCount[row] === 0)) this.#refuse(frame);
+    const allocated = section?.order[row] === USED;
+    if (!(allocated && section.wireCount[row] === 0 && section.pv[row] === UNMAPPED))
+      this.#refuse(frame);
   }
 
   #refuse(frame: Frame): never {
-    if (this.frames.isAllocated(frame)) panic(`physmem: free of frame ${frame}, which is wired`);
+    if (this.frames.isAllocated(frame)) {
+      const { wireCount, pv } = this.frames.section(frame);
+      if (wireCount[frame & ROW] !== 0) panic(`physmem: free of frame ${frame}, which is wired`);
+      panic(`physmem: free of frame ${frame}, which is mapped: pv ${pv[frame & ROW]}`);
+    }
     panic(`physmem: free of frame ${frame}, which is not allocated: ${this.#stateOf(frame)}`);
   }
 
@@ -247,19 +330,19 @@ export class FrameSource {
     let at = frame;
     while (!(at >= frame + count)) {
       this.#checkFreeable(at); // NaN ends here
-      const { order, wireCount } = this.frames.section(at);
+      const { order, wireCount, pv } = this.frames.section(at);
       const from = at & ROW;
       const to = Math.min(from + frame + count - at, ROW + 1);
       for (let row = from; row < to; row++)
-        if (order[row] !== USED || wireCount[row] !== 0) this.#checkFreeable(at + row - from);
+        if (order[row] !== USED || wireCount[row] !== 0 || pv[row] !== UNMAPPED)
+          this.#checkFreeable(at + row - from);
       at += to - from;
     }
   }
 
   #stateOf(frame: Frame): string {
-    const s = frame >> SHIFT;
-    if (!(frame >= 0 && frame < this.frames.sectionEnd[s])) return "no RAM";
-    return frameState(this.frames.sections[s]?.order[frame & ROW] ?? 0);
+    if (!(frame >= 0 && frame < this.frames.sectionEnd[frame >> SHIFT])) return "no RAM";
+    return frameState(this.frames.sections[frame >> SHIFT]?.order[frame & ROW] ?? 0);
   }
 
   #checkDomain(domain: number): void {

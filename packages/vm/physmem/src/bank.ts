@@ -66,7 +66,7 @@ export class Bank {
 }
 
 function checkBank({ base, domain = 0 }: BankConfig, size: Bytes, previousEnd: PhysAddr): void {
-  const what = `physmem: bank ${hex(base)}+${hex(size)}`;
+  const what = `physmem: bank ${shown(base)}+${shown(size)}`;
   if (!isWhole(base) || !isWhole(size) || size === 0 || base + size - 1 > MAXADDR) {
     throw new ErrnoError(Errno.EINVAL, `${what} is not a range of 52-bit addresses`);
   }
@@ -74,7 +74,7 @@ function checkBank({ base, domain = 0 }: BankConfig, size: Bytes, previousEnd: P
     throw new ErrnoError(Errno.EINVAL, `${what} is not page aligned`);
   }
   if (!isWhole(domain) || domain >= DOMAINS_MOST)
-    throw new ErrnoError(Errno.EINVAL, `${what} has domain ${domain}`);
+    throw new ErrnoError(Errno.EINVAL, `${what} has domain ${String(domain)}`);
   if (base < previousEnd) throw new ErrnoError(Errno.EEXIST, `${what} overlaps another`);
 }
 
@@ -88,9 +88,20 @@ function checkLent(lent: Lent, banks: readonly Bank[], base: PhysAddr): void {
   }
 }
 
+/** A number as a message shows an address, and whatever else was given. */
+function shown(n: number): string {
+  return isWhole(n) ? hex(n) : String(n);
+}
+
 /** Lay out frame numbers over the banks, sorted by address. @throws {ErrnoError} EINVAL; EEXIST: two overlap; ENOMEM: over 2^31 frames. */
 export function layBanks(configs: readonly BankConfig[]): Bank[] {
+  if (!Array.isArray(configs))
+    throw new ErrnoError(Errno.EINVAL, `physmem: banks are ${String(configs)}, no array`);
   if (configs.length === 0) throw new ErrnoError(Errno.EINVAL, "physmem: no banks");
+  for (const config of configs as readonly unknown[]) {
+    if (typeof config !== "object" || config === null)
+      throw new ErrnoError(Errno.EINVAL, `physmem: bank ${String(config)}`);
+  }
   const banks: Bank[] = [];
   let section = 0;
   let previousEnd = 0;

@@ -25,6 +25,11 @@ import {
   Section,
 } from "./section.ts";
 
+/** Who holds the bytes of RAM: told of each section that has become wholly free. */
+export interface SectionBytes {
+  drop(section: number): void;
+}
+
 export const MAX_ORDER = SECTION_SHIFT;
 /** Free lists by address: what 24 bits reach, what 32 bits reach, the rest. */
 export const REACHES = 3;
@@ -47,7 +52,8 @@ export class FrameAllocator {
   readonly sections: (Section | null)[];
   /** Address of each section's first number: an array look-up where a search through banks took 5 ns. */
   readonly sectionAddr: Float64Array;
-  /** One past the last frame of each section; 0: it has none. */
+  /** The first frame of each section that is RAM, and one past the last; both 0: it has none. */
+  readonly sectionFirst: Int32Array;
   readonly sectionEnd: Int32Array;
   /** The pool of each section: `domain * REACHES + reach`. */
   readonly poolOf: Uint8Array;
@@ -65,13 +71,16 @@ export class FrameAllocator {
   readonly #state: Uint8Array;
   readonly #nextSection: Int32Array;
   readonly #prevSection: Int32Array;
+  readonly #bytes: SectionBytes | null;
 
-  constructor(banks: readonly Bank[]) {
+  /** `bytes` may drop those of a section that is wholly free; null: they stay. */
+  constructor(banks: readonly Bank[], bytes: SectionBytes | null) {
     const count = ((banks[banks.length - 1].endFrame - 1) >> SHIFT) + 1;
     const pools = REACHES * (1 + banks.reduce((most, { domain }) => Math.max(most, domain), 0));
     this.banks = banks;
     this.sections = new Array<Section | null>(count).fill(null);
     this.sectionAddr = new Float64Array(count);
+    this.sectionFirst = new Int32Array(count);
     this.sectionEnd = new Int32Array(count);
     this.poolOf = new Uint8Array(count);
     this.sectionFree = new Int32Array(count);
@@ -84,6 +93,7 @@ export class FrameAllocator {
     this.#state = new Uint8Array(count);
     this.#nextSection = new Int32Array(count).fill(-1);
     this.#prevSection = new Int32Array(count).fill(-1);
+    this.#bytes = bytes;
     // From the last to the first: lists give the lowest section first.
     for (const bank of banks) this.#addBank(bank);
   }
@@ -93,9 +103,16 @@ export class FrameAllocator {
     return this.sections[frame >> SHIFT]!;
   }
 
+  /** Whether `frame` is one: RAM has that number. => any number. */
+  exists(frame: Frame): boolean {
+    // The shifts would truncate a fraction and take NaN for 0.
+    if (frame >>> 0 !== frame) return false;
+    const s = frame >>> SHIFT;
+    return frame < this.sectionEnd[s] && frame >= this.sectionFirst[s];
+  }
+
   /** Whether `frame` exists and is neither free nor cached. => any number. */
   isAllocated(frame: Frame): boolean {
-    // The shifts would truncate a fraction and take NaN for 0.
     if (frame >>> 0 !== frame) return false;
     return this.sections[frame >>> SHIFT]?.order[frame & ROW] === USED;
   }
@@ -225,6 +242,7 @@ export class FrameAllocator {
       const pool = bank.domain * REACHES + reachOf(address);
       this.poolOf[s] = pool;
       this.poolTotal[pool] += to - from;
+      this.sectionFirst[s] = from;
       this.sectionEnd[s] = to;
       this.sectionAddr[s] = address - (from - (s << SHIFT)) * PAGE_SIZE;
       if (to - from === FRAMES) {
@@ -276,6 +294,8 @@ export class FrameAllocator {
     }
     if (o < TOP) this.#link((s << SHIFT) + row, o);
     else this.#freeSection(s);
+    if (this.#bytes !== null && this.sectionFree[s] === this.sectionEnd[s] - this.sectionFirst[s])
+      this.#bytes.drop(s);
   }
 
   #detach(frame: Frame, order: number): void {

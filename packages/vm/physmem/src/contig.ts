@@ -5,7 +5,8 @@
  * order of address that joins free blocks over the borders of blocks and sections, and so finds any
  * run there is: a request fails only when no run of free frames obeys its limits. Either way the
  * highest reach comes first, and a reach is left for a lower one only when none of its blocks fits.
- * Follows vm_phys_alloc_contig, vm_phys_find_queues_contig.
+ * A request without `high` leaves the low reserve (low-reserve.ts). Follows vm_phys_alloc_contig,
+ * vm_phys_find_queues_contig.
  *
  * One search is made once and used again; it holds numbers only and makes no garbage. 2 MiB from
  * 16 GiB in pieces take 120 ns while a block is free; a scan of it all that fails takes 10 ms.
@@ -72,30 +73,37 @@ export class ContigSearch {
   readonly #limits: Float64Array;
   readonly #frames: FrameAllocator;
   readonly #cache: FrameCache;
+  /** By pool: the low reserve. */
+  readonly #reserves: Int32Array;
+  /** Whether the request may take that. */
+  #reserved: boolean;
   /** Whether a list was left before all of its blocks were tried. */
   #cutShort: boolean;
 
-  constructor(frames: FrameAllocator, cache: FrameCache) {
+  constructor(frames: FrameAllocator, cache: FrameCache, reserves: Int32Array) {
     this.count = 0;
     this.domain = -1;
     this.scanned = false;
     this.#limits = new Float64Array(4);
     this.#frames = frames;
     this.#cache = cache;
+    this.#reserves = reserves;
+    this.#reserved = false;
     this.#cutShort = false;
   }
 
   /**
-   * What to search for. A limit that is absent is none.
+   * What to search for. A limit that is absent is none. `all`: the low reserve, too.
    *
    * A large number that is read from an object of the caller's becomes an object of 16 bytes unless
    * it goes straight into an array of doubles, and only `in` tells that it is there without looking
    * at it; so a limit that is there but undefined fails `#isSane` and is looked at again.
    * @returns whether the limits are whole numbers and powers of 2 that leave room for the count.
    */
-  set(count: number, limits: Partial<ContigLimits>): boolean {
+  set(count: number, limits: Partial<ContigLimits>, mayTakeAll: boolean): boolean {
     const all = this.#limits;
     this.count = count;
+    this.#reserved = mayTakeAll;
     this.domain = limits.domain ?? -1;
     all[LOW] = "low" in limits ? limits.low! : 0;
     all[HIGH] = "high" in limits ? limits.high! : MOST;
@@ -114,9 +122,10 @@ export class ContigSearch {
     return `${this.count} pages, ${hex(low)}-${hex(high)}, align ${align}, boundary ${boundary}`;
   }
 
-  /** Find and take. => `isSane`. @returns the first of `count` frames in a row that obey the limits, or NO_FRAME. */
+  /** Find and take. => `set` said that all is well. @returns the first of `count` frames in a row that obey the limits, or NO_FRAME. */
   run(): Frame {
     const high = this.#limits[HIGH];
+    if (high < MOST) this.#reserved = true;
     const top = high >= FROM_32 ? 2 : high >= FROM_24 ? 1 : 0;
     let scanned = 0; // a bit for every reach
     this.scanned = false;
@@ -173,10 +182,18 @@ export class ContigSearch {
     return this.domain < 0 || Math.floor(pool / REACHES) === this.domain;
   }
 
+  /** Frames of `pool` that the request may take. */
+  #spare(pool: number): number {
+    const free = this.#frames.poolFree[pool] + this.#cache.depth[pool];
+    return this.#reserved ? free : free - this.#reserves[pool];
+  }
+
   #searchReach(reach: number): Frame {
     for (let pool = reach; pool < this.#frames.pools; pool += REACHES) {
       if (this.#frames.poolFree[pool] < this.count || !this.#allows(pool)) continue;
-      const at = this.count > FRAMES ? this.#searchSections(reach, pool) : this.#searchPool(pool);
+      if (this.#spare(pool) < this.count) continue;
+      const at =
+        this.count > FRAMES ? this.#scanPool(pool, reach, true) : this.#searchPool(pool);
       if (at !== NONE) return at;
     }
     return NONE;
@@ -214,30 +231,39 @@ export class ContigSearch {
     return NONE;
   }
 
-  /** Runs of whole free sections, for what no list has. */
-  #searchSections(reach: number, pool: number): Frame {
-    const domain = Math.floor(pool / REACHES);
-    const { banks } = this.#frames;
-    for (let i = 0; i < banks.length; i++) {
-      const at = banks[i].domain === domain ? this.#scanBank(banks[i], reach, true) : NONE;
+  /** All free frames of a reach, and runs that begin in it. */
+  #scan(reach: number): Frame {
+    this.scanned = true;
+    for (let pool = reach; pool < this.#frames.pools; pool += REACHES) {
+      const at = this.#allows(pool) ? this.#scanPool(pool, reach, false) : NONE;
       if (at !== NONE) return at;
     }
     return NONE;
   }
 
-  /** All free frames of a reach, and runs that begin in it. */
-  #scan(reach: number): Frame {
-    const { banks, pools } = this.#frames;
-    this.scanned = true;
-    for (let pool = reach; pool < pools; pool += REACHES) {
-      if (!this.#allows(pool)) continue;
-      const domain = Math.floor(pool / REACHES);
-      for (let i = 0; i < banks.length; i++) {
-        const at = banks[i].domain === domain ? this.#scanBank(banks[i], reach, false) : NONE;
-        if (at !== NONE) return at;
-      }
+  /**
+   * The banks of a pool; `wholeOnly`: runs of whole free sections, for what no list has. A run may
+   * go on into the next reach, and must leave the low reserve in both: so it begins no further below
+   * their border, and ends no further above it, than there are frames to spare.
+   */
+  #scanPool(pool: number, reach: number, wholeOnly: boolean): Frame {
+    const { banks } = this.#frames;
+    const domain = Math.floor(pool / REACHES);
+    const low = this.#limits[LOW];
+    const high = this.#limits[HIGH];
+    if (!this.#reserved && reach < REACHES - 1) {
+      const spare = Math.max(this.#spare(pool), 0);
+      const above = Math.max(this.#spare(pool + 1), 0);
+      const border = FLOOR[reach + 1];
+      if (spare < this.count) this.#limits[LOW] = Math.max(low, border - spare * PAGE);
+      if (above < this.count) this.#limits[HIGH] = border + above * PAGE - 1;
     }
-    return NONE;
+    let at: Frame = NONE;
+    for (let i = 0; i < banks.length && at === NONE; i++)
+      if (banks[i].domain === domain) at = this.#scanBank(banks[i], reach, wholeOnly);
+    this.#limits[LOW] = low;
+    this.#limits[HIGH] = high;
+    return at;
   }
 
   /** The sections of `bank` that begin in `reach`, and those behind them while a run goes on. */

@@ -2,7 +2,7 @@
  * Which domain a frame comes from: the policies of domainset(9).
  *
  * A policy is one small object of its user's, with the position of its round inside; several users
- * of one policy share the round. A policy asks a domain only when that has free frames, so the hooks
+ * of one policy share the round. A policy asks a domain only when that has frames to give, so the hooks
  * for reclaiming are asked when memory as a whole does not serve the request, not at every step.
  *
  * Who may call: whoever allocates frames for a purpose of its own (uvm, kmem).
@@ -15,7 +15,8 @@ import { AllocClass } from "./pressure.ts";
 /** What a policy needs of physical memory. */
 export interface DomainMemory {
   readonly domainCount: number;
-  freeFramesIn(domain: number): number;
+  /** What requests of class `cls` can have there, which leave the low reserve. */
+  freeFramesIn(domain: number, cls?: AllocClass): number;
   allocFrame(domain?: number, cls?: AllocClass): Frame;
 }
 
@@ -44,7 +45,7 @@ export class DomainPolicy {
     if (this.#kind === ROUND_ROBIN && this.#domain >= count) this.#domain = 0;
     let domain = this.#domain;
     for (let step = 0; step < count; step++) {
-      if (mem.freeFramesIn(domain) > 0) {
+      if (mem.freeFramesIn(domain, cls) > 0) {
         const frame = mem.allocFrame(domain, cls);
         if (this.#kind === ROUND_ROBIN && frame !== NO_FRAME) this.#domain = (domain + 1) % count;
         return frame;

@@ -50,7 +50,9 @@ export class FrameCache {
     if (depth === 0) return this.#refill(pool);
     const frame = this.#stack[pool * MOST + depth - 1];
     this.depth[pool] = depth - 1;
-    this.#sections[frame >> SHIFT]!.order[frame & ROW] = USED;
+    const section = this.#sections[frame >> SHIFT]!;
+    section.order[frame & ROW] = USED;
+    section.pmapBits[frame & ROW] = 0; // a new owner: neither modified nor referenced
     return frame;
   }
 
@@ -99,7 +101,8 @@ export class FrameCache {
     const first = this.#frames.takeSmall(pool, REFILL_ORDER);
     if (first === NO_FRAME) return NO_FRAME;
     const rest = (1 << this.#frames.tookOrder) - 1;
-    const { order } = this.#frames.section(first);
+    const { order, pmapBits } = this.#frames.section(first);
+    pmapBits[first & ROW] = 0;
     for (let i = 0; i < rest; i++) {
       const frame = first + rest - i;
       this.#stack[pool * MOST + i] = frame;

@@ -4,9 +4,10 @@
  * the frame, or by `check`, with the byte that it changed. After the junk fill of uma(9)
  * (trash_dtor, trash_ctor).
  *
- * Only frames that have bytes on the host are filled: RAM that nobody wrote stays untouched. What is
- * filled is remembered for every frame. A frame that was never freed keeps what it has when it is
- * allocated: it may be an image that was loaded before, or a guest's RAM that is taken out of use.
+ * Only frames that have bytes on the host are filled: RAM that nobody wrote stays untouched, and must
+ * still be zeros when it is looked at. What a free frame holds is remembered for every frame. One that
+ * was never freed keeps what it has when it is allocated: it may be an image that was loaded before, or
+ * a guest's RAM that is taken out of use.
  *
  * Who may call: alloc.ts, when PhysMemConfig.verify is set.
  */
@@ -17,6 +18,10 @@ import { ROW_MASK, SECTION_FRAMES, SECTION_SHIFT } from "./section.ts";
 /** A free frame's bytes, and those of one that was just allocated. */
 const FREE_JUNK = 0xdf;
 const NEW_JUNK = 0x5a;
+
+// What a frame was left with when it was freed; 0: it was not freed since it was allocated last.
+const JUNK = 1;
+const ZEROS = 2; // it had no bytes
 
 /** A cache that may hold lines of a frame that are not in RAM: membus' CpuPort. */
 export interface FrameCacher {
@@ -34,12 +39,12 @@ export interface FrameBytes {
 
 export class FrameCheck {
   readonly #mem: FrameBytes;
-  /** For each section, 1 for every frame that is full of FREE_JUNK; null: none is. */
-  readonly #junked: (Uint8Array | null)[];
+  /** For each section and frame: JUNK, ZEROS or 0; null: no frame of it was freed yet. */
+  readonly #left: (Uint8Array | null)[];
 
   constructor(mem: FrameBytes, sections: number) {
     this.#mem = mem;
-    this.#junked = new Array<Uint8Array | null>(sections).fill(null);
+    this.#left = new Array<Uint8Array | null>(sections).fill(null);
   }
 
   /** The frames are being freed. */
@@ -47,39 +52,41 @@ export class FrameCheck {
     for (let f = frame; f < frame + count; f++) {
       // A dirty line that is evicted later is no use after free: its store came before.
       this.#mem.cachedBy?.writeBackInvalidate(this.#mem.addrOf(f), PAGE_SIZE);
-      if (!this.#mem.hasBytes(f)) continue;
-      this.#fill(f, FREE_JUNK);
-      this.#rows(f)[f & ROW_MASK] = 1;
+      const there = this.#mem.hasBytes(f);
+      if (there) this.#fill(f, FREE_JUNK);
+      this.#rows(f)[f & ROW_MASK] = there ? JUNK : ZEROS;
     }
   }
 
   /** The frames are being allocated. Panics when one was written to meanwhile. */
   onAlloc(frame: Frame, count: number): void {
     for (let f = frame; f < frame + count; f++) {
-      const rows = this.#junked[f >> SECTION_SHIFT];
+      const rows = this.#left[f >> SECTION_SHIFT];
       if (rows === null || rows[f & ROW_MASK] === 0) continue;
-      this.#checkJunk(f);
+      this.#checkLeft(f, rows[f & ROW_MASK]);
       rows[f & ROW_MASK] = 0;
-      this.#fill(f, NEW_JUNK);
+      if (this.#mem.hasBytes(f)) this.#fill(f, NEW_JUNK);
     }
   }
 
-  /** Look at the junk of all free frames. */
+  /** Look at what all free frames were left with. */
   check(): void {
-    for (let s = 0; s < this.#junked.length; s++) {
-      const rows = this.#junked[s];
+    for (let s = 0; s < this.#left.length; s++) {
+      const rows = this.#left[s];
       if (rows === null) continue;
       for (let row = 0; row < SECTION_FRAMES; row++)
-        if (rows[row] === 1) this.#checkJunk((s << SECTION_SHIFT) + row);
+        if (rows[row] !== 0) this.#checkLeft((s << SECTION_SHIFT) + row, rows[row]);
     }
   }
 
-  #checkJunk(frame: Frame): void {
+  #checkLeft(frame: Frame, left: number): void {
+    if (!this.#mem.hasBytes(frame)) return;
+    const expected = left === JUNK ? FREE_JUNK : 0;
     const bytes = this.#mem.bytes(frame);
     const start = this.#mem.byteOffset(frame);
     for (let i = 0; i < PAGE_SIZE; i++) {
       const byte = bytes[start + i];
-      if (byte === FREE_JUNK) continue;
+      if (byte === expected) continue;
       const where = `frame ${frame} (${hex(this.#mem.addrOf(frame))})`;
       panic(`physmem: ${where} was written after it was freed: byte ${i} is ${hex(byte)}`);
     }
@@ -92,8 +99,8 @@ export class FrameCheck {
 
   #rows(frame: Frame): Uint8Array {
     const s = frame >> SECTION_SHIFT;
-    const rows = this.#junked[s] ?? new Uint8Array(SECTION_FRAMES);
-    this.#junked[s] = rows;
+    const rows = this.#left[s] ?? new Uint8Array(SECTION_FRAMES);
+    this.#left[s] = rows;
     return rows;
   }
 }

@@ -4,6 +4,7 @@ export type { AdoptedBank, Bank, BankConfig, SparseBank } from "./bank.ts";
 export type { ContigLimits } from "./contig.ts";
 export type { DomainMemory, DomainPolicy } from "./domains.ts";
 export { domainSet } from "./domains.ts";
+export type { LowReserve } from "./low-reserve.ts";
 export type { PhysMemConfig } from "./physmem.ts";
 export { PhysMem } from "./physmem.ts";
 export type { Pressure, PressureMarks, ReclaimHook } from "./pressure.ts";

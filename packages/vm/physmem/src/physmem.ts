@@ -9,13 +9,14 @@
  * Who may call: pmap, uvm and the ports of membus. Drivers and devices go through those.
  */
 import type { Bytes, Frame, PhysAddr } from "@physio/kern";
-import { Errno, PAGE_SIZE, pageOffset, panic } from "@physio/kern";
+import { Errno, ErrnoError, hex, isWhole, PAGE_SIZE, pageOf, pageOffset, panic } from "@physio/kern";
 import { ANY_DOMAIN, FrameSource } from "./alloc.ts";
 import type { Bank, BankConfig } from "./bank.ts";
 import { layBanks } from "./bank.ts";
 import type { FrameAllocator } from "./buddy.ts";
 import type { ContigLimits } from "./contig.ts";
 import type { FrameCacher } from "./frame-check.ts";
+import type { LowReserve } from "./low-reserve.ts";
 import type { Pressure } from "./pressure.ts";
 import { AllocClass } from "./pressure.ts";
 import { frameAt, isRam, Ram } from "./ram.ts";
@@ -37,6 +38,11 @@ export interface PhysMemConfig {
   readonly banks: readonly BankConfig[];
   /** Fill free frames with junk, and panic when it was written over: slow, finds use after free. */
   readonly verify?: boolean;
+  /**
+   * Free frames that requests without `high` leave below 16 MiB, and from there to 4 GiB. Default: 1/64
+   * of what is there, at most 256; none when the machine has fewer than 1024 frames.
+   */
+  readonly lowReserve?: LowReserve;
 }
 
 export class PhysMem {
@@ -59,21 +65,22 @@ export class PhysMem {
    * `sectionAddr[frame >> SECTION_SHIFT] + (frame & ROW_MASK) * PAGE_SIZE`.
    */
   readonly sectionAddr: Float64Array;
-  readonly #sectionEnd: Int32Array;
 
-  /** @throws {ErrnoError} EINVAL, EEXIST, ENOMEM: see layBanks. */
+  /** @throws {ErrnoError} EINVAL, EEXIST, ENOMEM: see layBanks; EINVAL: no low reserve. */
   constructor(config: PhysMemConfig) {
-    this.banks = layBanks(config.banks);
+    if (typeof config !== "object" || (config as unknown) === null)
+      throw new ErrnoError(Errno.EINVAL, `physmem: configuration ${String(config)}`);
+    const { banks, verify, lowReserve } = config;
+    this.banks = layBanks(banks);
     this.top = this.banks[this.banks.length - 1].end;
     this.cachedBy = null;
-    this.#source = new FrameSource(this.banks, config.verify === true ? this : null);
+    this.#ram = new Ram(this.banks);
+    this.#source = new FrameSource(this.banks, this.#ram, verify === true ? this : null, lowReserve);
     this.domainCount = this.#source.domainCount;
     this.counters = this.#source.counters;
     this.pressure = this.#source.pressure;
     this.#frames = this.#source.frames;
-    this.#ram = new Ram(this.banks, this.#frames.sections.length);
     this.sectionAddr = this.#frames.sectionAddr;
-    this.#sectionEnd = this.#frames.sectionEnd;
   }
 
   get totalFrames(): number {
@@ -91,16 +98,15 @@ export class PhysMem {
 
   // ---- frames and addresses
 
-  /** The frame that holds `pa`, or NO_FRAME when there is no RAM. @bsd #Y PHYS_TO_VM_PAGE */
+  /** The frame that holds `pa`, or NO_FRAME when there is no RAM, or `pa` is no whole number. @bsd #Y PHYS_TO_VM_PAGE */
   frameOf(pa: PhysAddr): Frame {
-    return frameAt(this.banks, pa);
+    return frameAt(this.banks, pageOf(pa));
   }
 
-  /** First address of a frame. => the frame exists. @bsd #Y VM_PAGE_TO_PHYS */
+  /** First address of a frame. => the frame exists, else panic. @bsd #Y VM_PAGE_TO_PHYS */
   addrOf(frame: Frame): PhysAddr {
-    const s = frame >> SHIFT;
-    if (!(frame < this.#sectionEnd[s])) panic(`physmem: frame ${frame} does not exist`);
-    return this.sectionAddr[s] + (frame & ROW) * PAGE;
+    if (!this.#frames.exists(frame)) noFrame(frame);
+    return this.sectionAddr[frame >> SHIFT] + (frame & ROW) * PAGE;
   }
 
   /** The same without a check, for loops over frames that a pmap holds (1 ns of a load's 18). => the frame exists. */
@@ -108,14 +114,17 @@ export class PhysMem {
     return this.sectionAddr[frame >> SHIFT] + (frame & ROW) * PAGE;
   }
 
-  /** The columns that hold an allocated frame; its row is `rowOf(frame)`. */
+  /** The columns that hold a frame; its row is `frame & ROW_MASK`. => it exists and was allocated once, else panic. */
   section(frame: Frame): Section {
-    return this.#frames.section(frame);
+    if (!this.#frames.exists(frame)) noFrame(frame);
+    const section = this.#frames.sections[frame >> SHIFT];
+    if (section === null) panic(`physmem: frame ${frame} has no columns: it was never allocated`);
+    return section;
   }
 
-  /** Whether [`pa`, `pa + length`) is RAM, in one bank or in banks that touch. */
+  /** Whether [`pa`, `pa + length`) is RAM, in one bank or in banks that touch. No part of a byte is. */
   isRam(pa: PhysAddr, length: Bytes): boolean {
-    return isRam(this.banks, pa, length);
+    return isRam(this.banks, pageOf(pa), pageOffset(pa), length);
   }
 
   // ---- allocation
@@ -123,6 +132,7 @@ export class PhysMem {
   /**
    * One frame, highest reach first; its bytes are whatever they were. A `domain` is strict,
    * ANY_DOMAIN takes the lowest that has the reach. `cls` says how many frames it must leave.
+   * Below 4 GiB the low reserve stays, but for INTERRUPT.
    * @returns NO_FRAME when none can be had, the hooks for reclaiming included.
    * @throws {ErrnoError} EINVAL: no such domain or class.
    * @bsd #Y vm_page_alloc, vm_page_alloc_domain
@@ -132,7 +142,8 @@ export class PhysMem {
   }
 
   /**
-   * `count` frames in a row under `limits`: found whenever there is such a run of free frames.
+   * `count` frames in a row under `limits`: found whenever there is such a run of free frames, which
+   * without `high` also leaves the low reserve.
    * @returns the first frame, or NO_FRAME when nothing fits.
    * @throws {ErrnoError} EINVAL: a count, address, domain or class that is none, alignment or
    * boundary not a power of 2, boundary below the size.
@@ -146,7 +157,7 @@ export class PhysMem {
     return this.#source.allocContig(count, limits, cls);
   }
 
-  /** Give frames back. => all were allocated, in one bank. Panics on a double free and on a wired frame. @bsd #Y vm_page_free */
+  /** Give frames back. => all were allocated, in one bank. Panics on a double free, a wired and a mapped frame. @bsd #Y vm_page_free */
   freeFrame(frame: Frame, count = 1): void {
     this.#source.freeFrame(frame, count);
   }
@@ -166,7 +177,7 @@ export class PhysMem {
     this.#source.assertAllocated(frame);
   }
 
-  /** The domain of a frame. => the frame exists. @bsd #Y vm_page_domain */
+  /** The domain of a frame. => the frame exists, else panic. @bsd #Y vm_page_domain */
   domainOf(frame: Frame): number {
     return this.#source.domainOf(frame);
   }
@@ -176,9 +187,17 @@ export class PhysMem {
     return this.#source.domain(domain);
   }
 
-  /** Free frames of a domain, without garbage. @throws {ErrnoError} EINVAL: no such domain. */
-  freeFramesIn(domain: number): number {
-    return this.#source.freeIn(domain);
+  /**
+   * Free frames of a domain, without garbage: all, or those that a request of class `cls` without
+   * `high` may have, marks aside. @throws {ErrnoError} EINVAL: no such domain or class.
+   */
+  freeFramesIn(domain: number, cls?: AllocClass): number {
+    return cls === undefined ? this.#source.freeIn(domain) : this.#source.freeFor(domain, cls);
+  }
+
+  /** Frames that requests without `high` leave below 16 MiB, and from there to 4 GiB. */
+  get lowReserve(): LowReserve {
+    return [this.#source.lowReserve(0), this.#source.lowReserve(1)];
   }
 
   /**
@@ -198,51 +217,55 @@ export class PhysMem {
 
   /**
    * The array that holds the frame's bytes, made now if nobody wrote there yet; the frame's own begin
-   * at `byteOffset`. => it is not kept across anything that may let adopted memory grow.
+   * at `byteOffset`. => the frame exists, else panic; the array is not kept across anything that may
+   * let adopted memory grow, nor after the frame was freed.
    * @throws {ErrnoError} EBUSY: the lender of an adopted bank has taken its memory away.
    */
   bytes(frame: Frame): Uint8Array {
+    if (!this.#frames.exists(frame)) noFrame(frame);
     return this.#ram.bytes(frame);
   }
 
-  /** Where the frame's bytes begin in `bytes(frame)` and `view(frame)`. */
+  /** Where the frame's bytes begin in `bytes(frame)` and `view(frame)`. => the frame exists, else panic. */
   byteOffset(frame: Frame): Bytes {
+    if (!this.#frames.exists(frame)) noFrame(frame);
     return this.#ram.offset(frame);
   }
 
-  /** Whether the frame's bytes exist on the host. RAM without bytes reads as zeros. */
+  /** Whether the frame's bytes exist on the host. RAM without bytes reads as zeros. => the frame exists, else panic. */
   hasBytes(frame: Frame): boolean {
+    if (!this.#frames.exists(frame)) noFrame(frame);
     return this.#ram.has(frame);
   }
 
-  /** A view over `bytes(frame)`, for numbers of several bytes. */
+  /** A view over `bytes(frame)`, for numbers of several bytes; what holds there holds here. */
   view(frame: Frame): DataView {
+    if (!this.#frames.exists(frame)) noFrame(frame);
     return this.#ram.view(frame);
   }
 
   /** Copy RAM out. @returns OK; EFAULT: not all of it is RAM, nothing was copied. */
   read(pa: PhysAddr, to: Uint8Array, at = 0, length: Bytes = to.length - at): Errno {
-    if (!isRam(this.banks, pa, length)) return EFAULT;
-    if (!(at >= 0 && at + length <= to.length)) {
-      panic(`physmem: read of ${length} bytes to ${at} in an array of ${to.length}`);
-    }
-    if (length > 0) this.#ram.read(this.frameOf(pa), pageOffset(pa), to, at, length);
+    if (!this.isRam(pa, length)) return EFAULT;
+    this.readFrames(this.frameOf(pa), pageOffset(pa), to, at, length);
     return OK;
   }
 
   /** Copy into RAM. @returns OK; EFAULT: not all of it is RAM, nothing was copied. */
   write(pa: PhysAddr, from: Uint8Array, at = 0, length: Bytes = from.length - at): Errno {
-    if (!isRam(this.banks, pa, length)) return EFAULT;
-    if (!(at >= 0 && at + length <= from.length)) {
-      panic(`physmem: write of ${length} bytes at ${at} of an array of ${from.length}`);
-    }
-    if (length > 0) this.#ram.write(this.frameOf(pa), pageOffset(pa), from, at, length);
+    if (!this.isRam(pa, length)) return EFAULT;
+    this.writeFrames(this.frameOf(pa), pageOffset(pa), from, at, length);
     return OK;
   }
 
-  /** Copy RAM to RAM; the ranges do not overlap. RAM that was never written stays untouched. @returns OK; EFAULT: nothing was copied. */
+  /**
+   * Copy RAM to RAM. RAM that was never written stays untouched.
+   * => the ranges do not overlap, else panic. @returns OK; EFAULT: not all of it is RAM, nothing was copied.
+   */
   copy(to: PhysAddr, from: PhysAddr, length: Bytes): Errno {
-    if (!isRam(this.banks, to, length) || !isRam(this.banks, from, length)) return EFAULT;
+    if (!this.isRam(to, length) || !this.isRam(from, length)) return EFAULT;
+    if (!(length === 0 || to + length <= from || from + length <= to))
+      panic(`physmem: copy of ${length} bytes from ${hex(from)} to ${hex(to)} overlaps`);
     const target = this.frameOf(to);
     if (length > 0)
       this.#ram.copy(target, pageOffset(to), this.frameOf(from), pageOffset(from), length);
@@ -254,10 +277,46 @@ export class PhysMem {
     return this.fill(pa, length, 0);
   }
 
-  /** Fill RAM with the byte `value`. @returns OK; EFAULT: nothing was changed. */
+  /** Fill RAM with the byte `value`. => 0 to 255, else panic. @returns OK; EFAULT: nothing was changed. */
   fill(pa: PhysAddr, length: Bytes, value: number): Errno {
-    if (!isRam(this.banks, pa, length)) return EFAULT;
-    if (length > 0) this.#ram.fill(this.frameOf(pa), pageOffset(pa), length, value);
+    if (!this.isRam(pa, length)) return EFAULT;
+    this.fillFrames(this.frameOf(pa), pageOffset(pa), length, value);
     return OK;
   }
+
+  // ---- bytes by frame: `offset` counts from the frame's start and may lie behind its end
+
+  /** `read` for callers that know the frame, which no call boxes as it does an address above 2^31. => all of it is RAM, else panic. */
+  readFrames(frame: Frame, offset: Bytes, to: Uint8Array, at: number, length: Bytes): void {
+    if (!(isWhole(length) && isWhole(at) && at + length <= to.length)) {
+      panic(`physmem: read of ${length} bytes to ${at} in an array of ${to.length}`);
+    }
+    if (length > 0) this.#ram.read(this.#pageOf(frame, offset), pageOffset(offset), to, at, length);
+  }
+
+  /** `write` in the same way. */
+  writeFrames(frame: Frame, offset: Bytes, from: Uint8Array, at: number, length: Bytes): void {
+    if (!(isWhole(length) && isWhole(at) && at + length <= from.length)) {
+      panic(`physmem: write of ${length} bytes at ${at} of an array of ${from.length}`);
+    }
+    if (length > 0)
+      this.#ram.write(this.#pageOf(frame, offset), pageOffset(offset), from, at, length);
+  }
+
+  /** `fill` in the same way. */
+  fillFrames(frame: Frame, offset: Bytes, length: Bytes, value: number): void {
+    if (!(isWhole(length) && value >= 0 && value <= 0xff && Math.floor(value) === value))
+      panic(`physmem: fill of ${length} bytes with ${value}`);
+    if (length > 0) this.#ram.fill(this.#pageOf(frame, offset), pageOffset(offset), length, value);
+  }
+
+  #pageOf(frame: Frame, offset: Bytes): Frame {
+    const page = frame + pageOf(offset);
+    if (!this.#frames.exists(page)) noFrame(page);
+    return page;
+  }
+}
+
+function noFrame(frame: Frame): never {
+  panic(`physmem: frame ${frame} does not exist`);
 }

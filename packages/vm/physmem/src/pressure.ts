@@ -5,15 +5,19 @@
  * memory is short, from `target` on it is plenty again. Follows vm_page_count_min, vm_wait and the
  * vm_lowmem event of sys/vm/vm_page.c and vm_pageout.c; a wait is the caller's own (`expect`).
  *
+ * What the low reserve holds back (low-reserve.ts) does not count: the edges are about free frames that
+ * a plain request may have.
+ *
  * Shortage and relief are edges: each is told once, and memory must reach `target` before a shortage
  * is told again. A hook sees the allocator at rest and may allocate and free; what it causes is told
- * when the hooks that run have all returned. A hook for reclaiming frees frames; an allocation that
- * fails inside of one asks nobody else.
+ * when the hooks that run have all returned. When one throws, the others are told all the same, and
+ * what the first threw is thrown then; a Panic at once. A hook for reclaiming frees frames; an
+ * allocation that fails inside of one asks nobody else.
  *
  * Invariant: `floors` and `edges` are what the allocator compares with, one comparison for each call.
  */
 import type { Bits } from "@physio/kern";
-import { bitset, Errno, ErrnoError, isWhole, panic } from "@physio/kern";
+import { bitset, Errno, ErrnoError, isWhole, Panic, panic } from "@physio/kern";
 import type { AllocCounters } from "./report.ts";
 
 /** How important a request is. Values of VM_ALLOC_* in sys/vm/vm_page.h. */
@@ -40,6 +44,8 @@ export const SHORT_BELOW = 0;
 /** With this many free frames or more after a free, `settle` has something to do. */
 export const RELIEF_FROM = 1;
 const NEVER = 2 ** 31 - 1;
+/** Rounds of hooks that one allocation or free may cause: what causes more has no end. */
+const ROUNDS_MOST = 1000;
 
 /** Hooks in order of subscription. A change makes a new list, so one may be made while hooks run. */
 class Hooks<F> {
@@ -51,6 +57,7 @@ class Hooks<F> {
 
   /** @returns takes it out again. */
   add(call: F): () => void {
+    if (typeof call !== "function") panic(`physmem: a hook is ${String(call)}, no function`);
     const entry = { call };
     this.list = [...this.list, entry];
     return () => {
@@ -64,7 +71,8 @@ export class Pressure {
   readonly floors: Int32Array;
   readonly edges: Int32Array;
   readonly #freeFrames: () => number;
-  readonly #totalFrames: number;
+  readonly #mostFrames: number;
+  readonly #lowReserve: number;
   readonly #counters: AllocCounters;
   #marks: PressureMarks;
   readonly #onShortage: Hooks<() => void>;
@@ -82,11 +90,18 @@ export class Pressure {
   #telling: boolean;
   #reclaiming: boolean;
 
-  constructor(totalFrames: number, freeFrames: () => number, counters: AllocCounters) {
+  /** `freeFrames` counts those that a plain request may have, which are at most `mostFrames`. */
+  constructor(
+    mostFrames: number,
+    lowReserve: number,
+    freeFrames: () => number,
+    counters: AllocCounters,
+  ) {
     this.floors = new Int32Array(3);
     this.edges = new Int32Array([0, NEVER]);
     this.#freeFrames = freeFrames;
-    this.#totalFrames = totalFrames;
+    this.#mostFrames = mostFrames;
+    this.#lowReserve = lowReserve;
     this.#counters = counters;
     this.#marks = { reserved: 0, min: 0, target: 0 };
     this.#onShortage = new Hooks();
@@ -112,15 +127,17 @@ export class Pressure {
 
   /**
    * Set the marks. A shortage that the new marks make is told at the next allocation.
-   * @throws {ErrnoError} EINVAL: not whole numbers with reserved <= min <= target <= all frames.
+   * @throws {ErrnoError} EINVAL: not whole numbers with reserved <= min <= target <= all frames but the low reserve.
    */
   setMarks(marks: PressureMarks): void {
+    if (typeof marks !== "object" || (marks as unknown) === null)
+      throw new ErrnoError(Errno.EINVAL, `physmem: marks ${String(marks)}`);
     const { reserved, min, target } = marks;
     const whole = isWhole(reserved) && isWhole(min) && isWhole(target);
-    if (!whole || reserved > min || min > target || target > this.#totalFrames) {
+    if (!whole || reserved > min || min > target || target > this.#mostFrames) {
       throw new ErrnoError(
         Errno.EINVAL,
-        `physmem: marks ${reserved} <= ${min} <= ${target} of ${this.#totalFrames} frames`,
+        `physmem: marks ${reserved} <= ${min} <= ${target} of ${this.#mostFrames} frames`,
       );
     }
     this.#marks = { reserved, min, target };
@@ -201,21 +218,41 @@ export class Pressure {
   #tell(): void {
     if (this.#telling) return;
     this.#telling = true;
+    let thrown: { readonly error: unknown } | null = null;
     try {
-      while (this.#owesShortage || this.#owesRelief) {
+      for (let round = 0; this.#owesShortage || this.#owesRelief; round++) {
         const hooks = this.#owesShortage ? this.#onShortage.list : this.#onRelief.list;
         if (this.#owesShortage) this.#owesShortage = false;
         else this.#owesRelief = false;
-        for (let i = 0; i < hooks.length; i++) hooks[i].call();
+        if (!(round < ROUNDS_MOST)) this.#panicEndless(round);
+        for (let i = 0; i < hooks.length; i++) {
+          try {
+            hooks[i].call();
+          } catch (error) {
+            if (error instanceof Panic) throw error;
+            thrown ??= { error };
+          }
+        }
       }
     } finally {
       this.#telling = false;
     }
+    if (thrown !== null) throw thrown.error;
+  }
+
+  #panicEndless(rounds: number): never {
+    const { reserved, min, target } = this.#marks;
+    this.#owesShortage = false;
+    this.#owesRelief = false;
+    panic(
+      `physmem: hooks for shortage and relief cause each other without end: ${rounds} rounds, ${this.#freeFrames()} frames are free, marks ${reserved} <= ${min} <= ${target}`,
+    );
   }
 
   #setEdges(): void {
     const { min, target } = this.#marks;
-    this.edges[SHORT_BELOW] = this.#armed ? min : 0;
+    // The allocator compares all free frames with these, so they may be met too early, never too late.
+    this.edges[SHORT_BELOW] = this.#armed && min > 0 ? min + this.#lowReserve : 0;
     if (this.#expected) this.edges[RELIEF_FROM] = 0;
     else if (this.#short) this.edges[RELIEF_FROM] = min;
     else this.edges[RELIEF_FROM] = this.#armed ? NEVER : target;

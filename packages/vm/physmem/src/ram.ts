@@ -1,9 +1,10 @@
 /**
  * The bytes of RAM.
  *
- * Sparse banks keep theirs in chunks of a section (4 MiB), made at the first write; a bank that was
- * adopted is one view of the lender's memory. Either way a section has one Uint8Array that holds its
- * bytes and the offset in it of the section's first frame, so all code above is the same for both.
+ * Sparse banks keep theirs in chunks of a section (4 MiB, less where a bank has less of it), made at
+ * the first write and dropped when all of the section is free; a bank that was adopted is one view of
+ * the lender's memory. Either way a section has one Uint8Array that holds its bytes and the offset in
+ * it of the section's first number, so all code above is the same for both.
  *
  * Views of runs that were copied lately are kept, since making one costs 30 ns and 96 bytes of
  * garbage: a driver copies through the same buffers again and again.
@@ -11,10 +12,10 @@
  * Invariant: all sections of an adopted bank share one view; a detached view (no bytes) is replaced
  * at the next access, and with it all that was derived from it.
  */
-import type { Bytes, Frame, PhysAddr } from "@physio/kern";
+import type { Bytes, Frame } from "@physio/kern";
 import { NO_FRAME, PAGE_SIZE, pageOf, pageOffset, panic } from "@physio/kern";
 import type { Bank } from "./bank.ts";
-import { ROW_MASK, SECTION_BYTES, SECTION_SHIFT } from "./section.ts";
+import { ROW_MASK, SECTION_FRAMES, SECTION_SHIFT } from "./section.ts";
 import { ViewCache } from "./view-cache.ts";
 
 // This module's own names: the compiler folds them.
@@ -32,18 +33,20 @@ export class Ram {
   readonly #origin: Float64Array;
   readonly #cache: ViewCache;
 
-  constructor(banks: readonly Bank[], sections: number) {
+  constructor(banks: readonly Bank[]) {
+    const sections = ((banks[banks.length - 1].endFrame - 1) >> SHIFT) + 1;
     this.#banks = banks;
     this.#bytes = new Array<Uint8Array | null>(sections).fill(null);
     this.#views = new Array<DataView | null>(sections).fill(null);
     this.#origin = new Float64Array(sections);
     this.#cache = new ViewCache();
     for (const bank of banks) {
-      if (bank.lent === null) continue;
       for (let s = bank.firstFrame >> SHIFT; s <= (bank.endFrame - 1) >> SHIFT; s++) {
-        this.#origin[s] = ((s << SHIFT) - bank.firstFrame) * PAGE;
+        const first = s << SHIFT;
+        const held = bank.lent === null ? Math.max(bank.firstFrame, first) : bank.firstFrame;
+        this.#origin[s] = (first - held) * PAGE;
       }
-      this.#take(bank.firstFrame >> SHIFT);
+      if (bank.lent !== null) this.#take(bank.firstFrame >> SHIFT);
     }
   }
 
@@ -51,9 +54,18 @@ export class Ram {
   get touched(): Bytes {
     let sum = 0;
     for (let s = 0; s < this.#bytes.length; s++) {
-      if (this.#bytes[s] !== null && this.#bankOf(s).lent === null) sum += SECTION_BYTES;
+      const bytes = this.#bytes[s];
+      if (bytes !== null && this.#bankOf(s).lent === null) sum += bytes.length;
     }
     return sum;
+  }
+
+  /** Nobody needs what section `s` holds: it reads as zeros again. Lent memory is the lender's. */
+  drop(s: number): void {
+    if (this.#bytes[s] === null || this.#bankOf(s).lent !== null) return;
+    this.#bytes[s] = null;
+    this.#views[s] = null;
+    this.#cache.clear();
   }
 
   /** Whether the frame's bytes exist; they read as zeros otherwise. */
@@ -170,7 +182,7 @@ export class Ram {
   #after(frame: Frame, bytes: Bytes): Frame {
     const bank = this.#bankOf(frame >> SHIFT);
     const next = frame + pageOf(bytes);
-    return next < bank.endFrame ? next : frameAt(this.#banks, bank.end);
+    return next < bank.endFrame ? next : frameAt(this.#banks, pageOf(bank.end));
   }
 
   /** The bytes of the frame's section, or null when nobody ever wrote there. */
@@ -189,7 +201,9 @@ export class Ram {
   #take(s: number): Uint8Array {
     const { lent, firstFrame, endFrame } = this.#bankOf(s);
     if (lent === null) {
-      const bytes = new Uint8Array(SECTION_BYTES);
+      const from = Math.max(firstFrame, s << SHIFT);
+      const to = Math.min(endFrame, (s << SHIFT) + SECTION_FRAMES);
+      const bytes = new Uint8Array((to - from) * PAGE);
       this.#bytes[s] = bytes;
       return bytes;
     }
@@ -207,19 +221,24 @@ function moveShort(from: Uint8Array, at: number, to: Uint8Array, start: number, 
   for (let i = 0; i < n; i++) to[start + i] = from[at + i];
 }
 
-/** The frame that holds `pa`, or NO_FRAME. */
-export function frameAt(banks: readonly Bank[], pa: PhysAddr): Frame {
+/**
+ * The frame of page number `page` of the physical addresses, or NO_FRAME. Here and in `isRam` an
+ * address comes in two parts, which are small integers below 2^43: it is boxed as one.
+ */
+export function frameAt(banks: readonly Bank[], page: number): Frame {
   for (let i = 0; i < banks.length; i++) {
     const bank = banks[i];
-    if (pa >= bank.base && pa < bank.end) return bank.firstFrame + pageOf(pa - bank.base);
+    const inBank = page - pageOf(bank.base);
+    if (!(inBank >= 0 && inBank < bank.endFrame - bank.firstFrame)) continue;
+    return inBank >>> 0 === inBank ? bank.firstFrame + inBank : NO_FRAME; // no address has a fraction
   }
   return NO_FRAME;
 }
 
-/** Whether [`pa`, `pa + length`) is RAM, in one bank or in banks that touch. => `banks` lie in order of address. */
-export function isRam(banks: readonly Bank[], pa: PhysAddr, length: Bytes): boolean {
-  if (!(length >= 0)) return false;
-  let at = pa;
+/** Whether `length` bytes from `offset` of page `page` on are RAM, in one bank or in banks that touch. => `banks` lie in order of address. */
+export function isRam(banks: readonly Bank[], page: number, offset: Bytes, length: Bytes): boolean {
+  let at = page * PAGE + offset;
+  if (!(length >= 0 && Math.floor(length) === length && Math.floor(at) === at)) return false;
   let left = length;
   for (let i = 0; i < banks.length; i++) {
     const bank = banks[i];

@@ -10,11 +10,8 @@
  * allocator, `pmapBits` and `pv` to pmap; all others belong to whoever allocated the frame (uvm for
  * pages of objects).
  */
-import { PAGE_SIZE } from "@physio/kern";
-
 export const SECTION_SHIFT = 10;
 export const SECTION_FRAMES = 1024;
-export const SECTION_BYTES = SECTION_FRAMES * PAGE_SIZE;
 export const ROW_MASK = SECTION_FRAMES - 1;
 
 // Values of the `order` column beside the order of the free block that begins there.

@@ -1,5 +1,5 @@
 /** The bytes of RAM: against one plain array, across section borders; what is untouched; what is no RAM. */
-import { Errno, MiB, PAGE_SIZE } from "@physio/kern";
+import { Errno, MiB, PAGE_SIZE, Panic } from "@physio/kern";
 import { PhysMem } from "@physio/physmem";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -20,14 +20,14 @@ const offset = fc.oneof(
     .map(([edge, before]) => Math.max(0, edge - 1 - before)),
 );
 const step = fc.record({
-  op: fc.constantFrom("read", "write", "copy", "zero"),
+  op: fc.constantFrom("read", "write", "copy", "zero", "readFrames", "writeFrames", "fillFrames"),
   at: offset,
   from: offset,
   length: fc.oneof(fc.nat(9), fc.nat(12_000)),
   salt: fc.nat(255),
 });
 
-test("read, write, copy and zero agree with one plain array", () => {
+test("read, write, copy and zero, by address and by frame, agree with one plain array", () => {
   fc.assert(
     fc.property(fc.array(step, { minLength: 20, maxLength: 60 }), (steps) => {
       const mem = new PhysMem({ banks: [{ base: BASE, size: SIZE }] });
@@ -35,6 +35,10 @@ test("read, write, copy and zero agree with one plain array", () => {
       for (const { op, at, from, length, salt } of steps) {
         const fits = Math.max(at, op === "copy" ? from : 0) + length <= SIZE;
         const expected = fits ? Errno.OK : Errno.EFAULT;
+        // A frame at or before the first byte, and where the byte is from its start on.
+        const page = Math.floor(Math.min(from, at) / PAGE_SIZE);
+        const [frame, within] = [mem.frameOf(BASE + page * PAGE_SIZE), at - page * PAGE_SIZE];
+        if (op.endsWith("Frames") && !fits) continue; // the caller's fault: see below
         if (op === "read") {
           const to = pattern(length + 5, salt);
           const copy = to.slice();
@@ -49,6 +53,19 @@ test("read, write, copy and zero agree with one plain array", () => {
           if (Math.abs(at - from) < length) continue;
           expect(mem.copy(BASE + at, BASE + from, length)).toBe(expected);
           if (fits) model.copyWithin(at, from, from + length);
+        } else if (op === "readFrames") {
+          const to = pattern(length + 5, salt);
+          const copy = to.slice();
+          copy.set(model.subarray(at, at + length), 3);
+          mem.readFrames(frame, within, to, 3, length);
+          expect(Buffer.compare(to, copy)).toBe(0);
+        } else if (op === "writeFrames") {
+          const bytes = pattern(length + 5, salt);
+          mem.writeFrames(frame, within, bytes, 2, length);
+          model.set(bytes.subarray(2, 2 + length), at);
+        } else if (op === "fillFrames") {
+          mem.fillFrames(frame, within, length, salt % 2 === 0 ? 0 : salt);
+          model.fill(salt % 2 === 0 ? 0 : salt, at, at + length);
         } else {
           expect(mem.zero(BASE + at, length)).toBe(expected);
           if (fits) model.fill(0, at, at + length);
@@ -60,6 +77,64 @@ test("read, write, copy and zero agree with one plain array", () => {
     }),
     { numRuns: 25, ...SEED },
   );
+});
+
+describe("bytes by frame", () => {
+  const bench = () =>
+    new PhysMem({
+      banks: [
+        { base: 2 ** 33, size: 2 * PAGE_SIZE },
+        { base: 2 ** 52 - PAGE_SIZE, size: PAGE_SIZE },
+      ],
+    });
+
+  test("an offset may lie behind the frame's end", () => {
+    const mem = bench();
+    const frame = mem.frameOf(2 ** 33);
+    mem.writeFrames(frame, PAGE_SIZE - 1, Uint8Array.of(0, 1, 2, 3), 1, 2);
+    mem.fillFrames(frame, PAGE_SIZE + 1, 2, 9);
+    const seen = new Uint8Array(5);
+    mem.read(2 ** 33 + PAGE_SIZE - 1, seen, 0, 4);
+    expect([...seen]).toEqual([1, 2, 9, 9, 0]);
+    mem.readFrames(frame, PAGE_SIZE + 1, seen, 3, 2);
+    expect([...seen.subarray(3)]).toEqual([9, 9]);
+    mem.writeFrames(mem.frameOf(2 ** 52 - 1), PAGE_SIZE - 1, seen, 0, 1);
+    mem.read(2 ** 52 - 1, seen, 4, 1);
+    expect(seen[4]).toBe(1);
+  });
+
+  const wrong: { name: string; frame: number; offset: number; at: number; length: number }[] = [
+    { name: "no frame", frame: -1, offset: 0, at: 0, length: 1 },
+    { name: "a frame that does not exist", frame: 2 ** 20, offset: 0, at: 0, length: 1 },
+    { name: "no number", frame: Number.NaN, offset: 0, at: 0, length: 1 },
+    { name: "an offset behind the bank", frame: 0, offset: 2 * PAGE_SIZE, at: 0, length: 1 },
+    { name: "a range that leaves the bank", frame: 0, offset: PAGE_SIZE, at: 0, length: 4097 },
+    { name: "a length below 0", frame: 0, offset: 0, at: 0, length: -1 },
+    { name: "a length that is no number", frame: 0, offset: 0, at: 0, length: Number.NaN },
+  ];
+  const room = [
+    { name: "a place before the array", frame: 0, offset: 0, at: -1, length: 1 },
+    { name: "more than the array has", frame: 0, offset: 0, at: 8000, length: 193 },
+  ];
+  for (const { name, frame, offset, at, length } of [...wrong, ...room]) {
+    test(`${name} panics`, () => {
+      const mem = bench();
+      const first = frame === 0 ? mem.frameOf(2 ** 33) : frame;
+      const bytes = new Uint8Array(8192);
+      expect(() => mem.readFrames(first, offset, bytes, at, length)).toThrow(Panic);
+      expect(() => mem.writeFrames(first, offset, bytes, at, length)).toThrow(Panic);
+      if (name.includes("array")) return;
+      expect(() => mem.fillFrames(first, offset, length, 1)).toThrow(Panic);
+    });
+  }
+
+  test("no bytes need no frame", () => {
+    const mem = bench();
+    mem.readFrames(-1, 0, new Uint8Array(1), 0, 0);
+    mem.writeFrames(-1, 0, new Uint8Array(1), 1, 0);
+    mem.fillFrames(-1, 0, 0, 1);
+    expect(mem.touchedBytes).toBe(0);
+  });
 });
 
 describe("untouched RAM", () => {

@@ -4,16 +4,17 @@
  * `copyin` and `copyout` are plain functions: they move what is mapped and stop at the first page
  * that is not. A space whose pages can be faulted in does so in `wire`, and callers that may sleep
  * loop: copy, fault, copy on. So there is one body for both worlds, and no page need be busy while a
- * user's buffer faults. Copies go run by run of memory, through the CPU's port.
+ * user's buffer faults. Copies go run by run of memory, through the CPU's port, by frames: an address
+ * that crosses a call would be boxed (a copy of 64 KiB left 32 bytes of garbage).
  */
 import type { Bytes, VirtAddr } from "@physio/kern";
 import { Errno, NO_FRAME, PAGE_SIZE, pageOf, pageOffset, panic } from "@physio/kern";
 import type { CpuPort } from "@physio/membus";
 import type { Sleeps } from "@physio/sched";
+import { leafIndex, leafOf } from "./page-table.ts";
 import type { Pmap } from "./pmap.ts";
-import { Run } from "./pmap.ts";
-
 import { Prot } from "./prot.ts";
+import { Run } from "./run.ts";
 
 // This module's own names: the compiler folds them.
 const READ = Prot.READ;
@@ -54,31 +55,11 @@ export class PmapSpace implements AddressSpace {
   }
 
   copyin(va: VirtAddr, to: Uint8Array, at: number, length: Bytes): Bytes {
-    const { pmap } = this;
-    const run = this.#run;
-    let done = 0;
-    while (done < length) {
-      pmap.run(va + done, length - done, READ, run);
-      if (run.frame === NO_FRAME) break;
-      const pa = pmap.mem.addrOfKnown(run.frame) + pageOffset(va + done);
-      this.#cpu.read(pa, to, at + done, run.length, run.attr);
-      done += run.length;
-    }
-    return done;
+    return this.#copyin(leafOf(va), leafIndex(va), pageOffset(va), to, at, length);
   }
 
   copyout(va: VirtAddr, from: Uint8Array, at: number, length: Bytes): Bytes {
-    const { pmap } = this;
-    const run = this.#run;
-    let done = 0;
-    while (done < length) {
-      pmap.run(va + done, length - done, WRITE, run);
-      if (run.frame === NO_FRAME) break;
-      const pa = pmap.mem.addrOfKnown(run.frame) + pageOffset(va + done);
-      this.#cpu.write(pa, from, at + done, run.length, run.attr);
-      done += run.length;
-    }
-    return done;
+    return this.#copyout(leafOf(va), leafIndex(va), pageOffset(va), from, at, length);
   }
 
   // biome-ignore lint/correctness/useYield: other spaces fault, and sleep
@@ -95,6 +76,49 @@ export class PmapSpace implements AddressSpace {
   unwire(va: VirtAddr, length: Bytes): void {
     const end = lastPage(va, length);
     for (let page = pageOf(va); page <= end; page++) this.#release(page);
+  }
+
+  /** `offset`: where in that page the first byte is. */
+  #copyin(
+    leaf: number,
+    index: number,
+    offset: Bytes,
+    to: Uint8Array,
+    at: number,
+    length: Bytes,
+  ): Bytes {
+    const run = this.#run;
+    let done = 0;
+    while (done < length) {
+      const from = offset + done; // from the start of the first page
+      const within = pageOffset(from);
+      this.pmap.runFrom(leaf, index + pageOf(from), within, length - done, READ, run);
+      if (run.frame === NO_FRAME) break;
+      this.#cpu.readFrame(run.frame, within, to, at + done, run.length, run.attr);
+      done += run.length;
+    }
+    return done;
+  }
+
+  #copyout(
+    leaf: number,
+    index: number,
+    offset: Bytes,
+    from: Uint8Array,
+    at: number,
+    length: Bytes,
+  ): Bytes {
+    const run = this.#run;
+    let done = 0;
+    while (done < length) {
+      const to = offset + done;
+      const within = pageOffset(to);
+      this.pmap.runFrom(leaf, index + pageOf(to), within, length - done, WRITE, run);
+      if (run.frame === NO_FRAME) break;
+      this.#cpu.writeFrame(run.frame, within, from, at + done, run.length, run.attr);
+      done += run.length;
+    }
+    return done;
   }
 
   #release(page: number): void {

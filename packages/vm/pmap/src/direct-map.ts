@@ -9,8 +9,9 @@
  * The table's leaves are made when somebody first looks there. Follows DMAP of amd64's vmparam.h.
  */
 import type { Frame, PhysAddr, VirtAddr } from "@physio/kern";
-import { NO_FRAME, PAGE_SIZE, pageOf } from "@physio/kern";
+import { NO_FRAME } from "@physio/kern";
 import type { PhysMem } from "@physio/physmem";
+import { leafAddr, leafOf } from "./page-table.ts";
 import { Prot } from "./prot.ts";
 import { RadixTable } from "./radix.ts";
 
@@ -40,10 +41,10 @@ export class DirectMap {
 
   /** A page table with the direct map in it. */
   table(): RadixTable {
-    const fill = (first: number, frames: Int32Array, ptes: Uint8Array): boolean => {
+    const fill = (leaf: number, frames: Int32Array, ptes: Uint8Array): boolean => {
       let some = false;
       for (let i = 0; i < frames.length; i++) {
-        const frame: Frame = this.#mem.frameOf((first + i) * PAGE_SIZE - BASE);
+        const frame: Frame = this.#mem.frameOf(leafAddr(leaf, i) - BASE);
         if (frame === NO_FRAME) continue;
         frames[i] = frame;
         ptes[i] = RIGHTS;
@@ -51,6 +52,6 @@ export class DirectMap {
       }
       return some;
     };
-    return new RadixTable(fill, pageOf(BASE));
+    return new RadixTable(fill, leafOf(BASE));
   }
 }

@@ -18,6 +18,7 @@ import {
   isWhole,
   NO_FRAME,
   PAGE_SIZE,
+  pageOf,
   panic,
   roundPage,
   TiB,
@@ -28,21 +29,27 @@ import { ROW_MASK } from "@physio/physmem";
 import type { Scheduler, Sleeps } from "@physio/sched";
 import { Arena } from "@physio/vmem";
 import { copyinAll, copyoutAll, PmapSpace } from "./address-space.ts";
+import { LEAF_PAGES, leafIndex, leafOf } from "./page-table.ts";
 import type { Pmap } from "./pmap.ts";
 import { clearBits, Pmaps } from "./pmaps.ts";
-import { Prot } from "./prot.ts";
+import { Prot, Pte } from "./prot.ts";
 import type { SlabSource, ZoneOptions } from "./zone.ts";
 import { Slab, Zone } from "./zone.ts";
 
+// This module's own names: the compiler folds them.
+const PAGE = PAGE_SIZE;
+const LEAF_SHIFT = 9;
+const IN_LEAF = LEAF_PAGES - 1;
 /** Where the kernel's virtual addresses begin, and how many there are. */
 const KVA_BASE = TiB;
 const KVA_SIZE = 512 * GiB;
 /** Ranges up to here come from the arena's caches. */
-const KVA_CACHED = 16 * PAGE_SIZE;
+const KVA_CACHED = 16 * PAGE;
 const RIGHTS = Prot.READ | Prot.WRITE;
+const ENTRY = RIGHTS | Pte.WIRED;
 /** Sizes of `alloc` that zones serve: powers of 2 up to half a page. */
 const SMALLEST = 16;
-const LARGEST = PAGE_SIZE / 2;
+const LARGEST = PAGE / 2;
 
 export interface KmemOptions {
   /** How the CPU reaches memory; default: a coherent port of its own. */
@@ -65,6 +72,8 @@ export class Kmem implements SlabSource {
   waits: number;
   /** By power of 2: the zone of sizes up to it. */
   readonly #buckets: Zone[];
+  /** Address of what is freed, or was allocated: in a column, where no call boxes it (see zone.ts). */
+  readonly #at: Float64Array;
   readonly #slabs: (Slab | null)[];
   readonly #spareSlabs: number[];
   readonly #sched: Scheduler | null;
@@ -78,11 +87,12 @@ export class Kmem implements SlabSource {
     this.pmaps = new Pmaps(mem, this.cpu);
     this.pmap = this.pmaps.kernel;
     this.space = new PmapSpace(this.pmap, true, this.cpu);
-    this.arena = new Arena("kva", PAGE_SIZE, { quantumCacheMax: KVA_CACHED });
+    this.arena = new Arena("kva", PAGE, { quantumCacheMax: KVA_CACHED });
     this.arena.add(KVA_BASE, KVA_SIZE);
     this.zones = [];
     this.waits = 0;
     this.#buckets = [];
+    this.#at = new Float64Array(1);
     this.#slabs = [];
     this.#spareSlabs = [];
     this.#sched = options.sched ?? null;
@@ -102,29 +112,14 @@ export class Kmem implements SlabSource {
    * @throws {ErrnoError} ENOMEM: no frames, or no addresses; EINVAL: a size of 0 or less.   @bsd #Y malloc(9), kmem_malloc
    */
   alloc(size: Bytes): VirtAddr {
-    const va = this.tryAlloc(size);
-    if (va < 0) throw new ErrnoError(Errno.ENOMEM, `kmem: no memory for ${size} bytes`);
-    return va;
+    this.allocHere(size);
+    return this.#at[0];
   }
 
   /** The same. @returns −1 instead of ENOMEM. @throws {ErrnoError} EINVAL. */
   tryAlloc(size: Bytes): VirtAddr {
-    if (!(isWhole(size) && size > 0)) {
-      throw new ErrnoError(Errno.EINVAL, `kmem: allocation of ${size} bytes`);
-    }
-    if (size <= LARGEST) return this.#buckets[bucketOf(size)].alloc();
-    const length = roundPage(size);
-    const va = this.arena.alloc(length);
-    if (va < 0) return -1;
-    for (let at = 0; at < length; at += PAGE_SIZE) {
-      const frame = this.mem.allocFrame();
-      if (frame === NO_FRAME) {
-        this.#giveUp(va, at, length);
-        return -1;
-      }
-      this.#map(va + at, frame);
-    }
-    return va;
+    this.tryHere(size);
+    return this.#at[0];
   }
 
   /**
@@ -134,7 +129,7 @@ export class Kmem implements SlabSource {
   *allocWait(size: Bytes): Sleeps<VirtAddr> {
     let va = this.tryAlloc(size);
     while (va < 0) {
-      yield* this.#wait(size, this.mem.totalFrames * PAGE_SIZE);
+      yield* this.#wait(size, this.mem.totalFrames * PAGE);
       va = this.tryAlloc(size);
     }
     return va;
@@ -168,7 +163,7 @@ export class Kmem implements SlabSource {
    */
   allocContig(size: Bytes, limits: Partial<ContigLimits>): VirtAddr {
     const length = roundPage(size);
-    const pages = length / PAGE_SIZE;
+    const pages = length / PAGE;
     const first = this.mem.allocContig(pages, limits);
     if (first === NO_FRAME) return -1;
     const va = this.arena.alloc(length);
@@ -176,24 +171,14 @@ export class Kmem implements SlabSource {
       this.mem.freeFrame(first, pages);
       throw new ErrnoError(Errno.ENOMEM, `kmem: no kernel addresses for ${length} bytes`);
     }
-    for (let i = 0; i < pages; i++) this.#map(va + i * PAGE_SIZE, first + i);
+    for (let i = 0; i < pages; i++) this.#map(pageOf(va) + i, first + i);
     return va;
   }
 
   /** Give back memory from any of these. => `size` is what was asked for. Panics on anything else. @bsd #Y free(9), kmem_free */
   free(va: VirtAddr, size: Bytes): void {
-    const slab = this.slabOf(va);
-    if (slab !== null) {
-      if (!(size > 0 && size <= LARGEST && this.#buckets[bucketOf(size)] === slab.zone)) {
-        panic(`kmem: free of ${hex(va)} with size ${size}, allocated ${slab.zone.itemSize}`);
-      }
-      slab.zone.freeTo(slab, va);
-    } else {
-      const length = roundPage(size);
-      if (alignDown(va, PAGE_SIZE) !== va) panic(`kmem: free of ${hex(va)}`);
-      this.arena.free(va, length); // panics before anything is undone when the size is wrong
-      this.#unmap(va, length);
-    }
+    this.#at[0] = va;
+    this.freeHere(size);
   }
 
   /** A zone of items of one size, up to a page. @throws {ErrnoError} EINVAL. @bsd #Y uma_zcreate */
@@ -231,14 +216,48 @@ export class Kmem implements SlabSource {
     this.pmaps.check();
   }
 
+  // ---- for `alloc`, `tryAlloc` and `free`, which are small so that they are always inlined (see zone.ts)
+
+  /** Allocate into `#at`, or throw ENOMEM. */
+  allocHere(size: Bytes): void {
+    this.tryHere(size);
+    if (this.#at[0] < 0) throw new ErrnoError(Errno.ENOMEM, `kmem: no memory for ${size} bytes`);
+  }
+
+  /** Allocate into `#at`; −1: ENOMEM. */
+  tryHere(size: Bytes): void {
+    if (!(isWhole(size) && size > 0)) {
+      throw new ErrnoError(Errno.EINVAL, `kmem: allocation of ${size} bytes`);
+    }
+    if (size <= LARGEST) {
+      this.#at[0] = this.#buckets[bucketOf(size)].alloc();
+      return;
+    }
+    const page = this.#takePages(roundPage(size) / PAGE);
+    this.#at[0] = page < 0 ? -1 : page * PAGE;
+  }
+
+  /** Free what is at `#at`. */
+  freeHere(size: Bytes): void {
+    const va = this.#at[0];
+    const slab = this.slabAt(leafOf(va), leafIndex(va));
+    if (slab === null) this.#freePages(size);
+    else {
+      if (!(size > 0 && size <= LARGEST && this.#buckets[bucketOf(size)] === slab.zone)) {
+        panic(`kmem: free of ${hex(va)} with size ${size}, allocated ${slab.zone.itemSize}`);
+      }
+      slab.zone.freeAt(slab, va - slab.va);
+    }
+  }
+
   // ---- for zones
 
   makeSlab(zone: Zone): Slab | null {
-    const va = this.arena.alloc(PAGE_SIZE);
+    const va = this.arena.alloc(PAGE);
     if (va < 0) return null;
     const frame = this.mem.allocFrame();
     if (frame === NO_FRAME) {
-      this.#giveUp(va, 0, PAGE_SIZE);
+      this.#giveUp(pageOf(va), 0, 1);
       return null;
     }
     this.pmap.kenter(va, frame, RIGHTS);
@@ -255,49 +274,82 @@ export class Kmem implements SlabSource {
     index[slab.frame & ROW_MASK] = 0;
     this.#slabs[id] = null;
     this.#spareSlabs.push(id);
-    this.#unmap(slab.va, PAGE_SIZE);
-    this.arena.free(slab.va, PAGE_SIZE);
+    this.#unmap(pageOf(slab.va), 1);
+    this.arena.free(slab.va, PAGE);
   }
 
   itemFreed(): void {
     this.#wake();
   }
 
-  /** A kernel frame's `index` column holds its slab's number, or 0. */
+  /** The slab that holds `va`, or null. */
   slabOf(va: VirtAddr): Slab | null {
-    const frame = this.pmap.frameAt(va);
+    return this.slabAt(leafOf(va), leafIndex(va));
+  }
+
+  /** A kernel frame's `index` column holds its slab's number, or 0. */
+  slabAt(leaf: number, index: number): Slab | null {
+    const frames = this.pmap.leaf(leaf);
+    const frame = frames === null ? NO_FRAME : frames[index];
     if (frame === NO_FRAME) return null;
-    const id = this.mem.section(frame).index[frame & ROW_MASK];
+    const id = this.mem.section(frame).index[frame & ROW_MASK] | 0; // a column of doubles: as such it is boxed
     const slab = id > 0 && id <= this.#slabs.length ? this.#slabs[id - 1] : null;
     return slab !== null && slab.frame === frame ? slab : null;
   }
 
   zero(slab: Slab, offset: Bytes, length: Bytes): void {
-    this.cpu.zero(this.mem.addrOfKnown(slab.frame) + offset, length);
+    this.cpu.zeroFrame(slab.frame, offset, length);
   }
 
-  // ---- pages
+  // ---- pages: by number, which is below 2^31 in the kernel's range
 
-  #map(va: VirtAddr, frame: Frame): void {
+  /** `pages` pages with frames. @returns the number of the first, or −1. */
+  #takePages(pages: number): number {
+    const first = this.#takeRange(pages);
+    if (first < 0) return -1;
+    for (let i = 0; i < pages; i++) {
+      const frame = this.mem.allocFrame();
+      if (frame === NO_FRAME) {
+        this.#giveUp(first, i, pages);
+        return -1;
+      }
+      this.#map(first + i, frame);
+    }
+    return first;
+  }
+
+  /** Addresses alone. Apart from the loop above, which would use up the allowance for inlining. */
+  #takeRange(pages: number): number {
+    const va = this.arena.alloc(pages * PAGE);
+    return va < 0 ? -1 : pageOf(va);
+  }
+
+  #freePages(size: Bytes): void {
+    const va = this.#at[0];
+    if (alignDown(va, PAGE) !== va) panic(`kmem: free of ${hex(va)}`);
+    this.arena.free(va, roundPage(size)); // panics before anything is undone when the size is wrong
+    this.#unmap(pageOf(va), roundPage(size) / PAGE);
+  }
+
+  #map(page: number, frame: Frame): void {
     this.pmaps.zeroPage(frame);
     clearBits(this.mem, frame);
     this.mem.section(frame).index[frame & ROW_MASK] = 0;
-    this.pmap.kenter(va, frame, RIGHTS);
+    this.pmap.enterPage(page >> LEAF_SHIFT, page & IN_LEAF, frame, ENTRY);
   }
 
   /**
    * Unmap a range and free its frames: all mappings go first, as whoever hears of a free frame may
    * allocate these addresses. The frames wait in a chain through their `next` column.
    */
-  #unmap(va: VirtAddr, length: Bytes): void {
+  #unmap(first: number, pages: number): void {
     let chain = NO_FRAME;
-    for (let at = length - PAGE_SIZE; at >= 0; at -= PAGE_SIZE) {
-      const frame = this.pmap.frameAt(va + at);
-      if (frame === NO_FRAME) panic(`kmem: ${hex(va + at)} is not mapped`);
+    for (let page = first + pages - 1; page >= first; page--) {
+      const frame = this.pmap.removePage(page >> LEAF_SHIFT, page & IN_LEAF);
+      if (frame === NO_FRAME) panic(`kmem: ${hex(page * PAGE)} is not mapped`);
       this.mem.section(frame).next[frame & ROW_MASK] = chain;
       chain = frame;
     }
-    this.pmap.remove(va, length);
     while (chain !== NO_FRAME) {
       const frame = chain;
       chain = this.mem.section(frame).next[frame & ROW_MASK];
@@ -306,13 +358,13 @@ export class Kmem implements SlabSource {
   }
 
   /**
-   * Undo an allocation of `length` bytes of which `mapped` had frames. Two who wait for more than
+   * Undo an allocation of `pages` pages of which `mapped` had frames. Two who wait for more than
    * there is would wake each other without end, so nobody is told, and the wait goes on.
    */
-  #giveUp(va: VirtAddr, mapped: Bytes, length: Bytes): void {
+  #giveUp(first: number, mapped: number, pages: number): void {
     this.#givingUp = true;
-    this.#unmap(va, mapped);
-    this.arena.free(va, length);
+    this.#unmap(first, mapped);
+    this.arena.free(first * PAGE, pages * PAGE);
     this.#givingUp = false;
     if (this.#waiting > 0) this.mem.pressure.expect();
   }

@@ -6,6 +6,10 @@
  * frame. Those made by `kenter` are not: kernel memory, whose frames nobody takes away. Modified and
  * referenced bits live in the frame's column and speak for all its mappings. Follows pmap(9).
  *
+ * An address is split where it comes in, by functions so small that the caller has them inlined, and
+ * travels on as leaf and index (page-table.ts): enter and remove in a user's space left 64 bytes of
+ * garbage when it was handed on as a number.
+ *
  * Invariant (`Pmaps.check`): the counts agree with the table; a managed mapping is on its frame's pv
  * list exactly once.
  */
@@ -15,20 +19,19 @@ import {
   ErrnoError,
   formatBits,
   hex,
-  isWhole,
   NO_FRAME,
   PAGE_SIZE,
-  pageOf,
   pageOffset,
   panic,
 } from "@physio/kern";
 import type { CacheAttr } from "@physio/membus";
 import type { PhysMem } from "@physio/physmem";
-import { ROW_MASK } from "@physio/physmem";
+import { ROW_MASK, SECTION_SHIFT } from "@physio/physmem";
 import type { PageTable } from "./page-table.ts";
-import { LEAF_PAGES } from "./page-table.ts";
+import { LEAF_PAGES, leafAddr, leafIndex, leafOf } from "./page-table.ts";
 import type { Pmaps } from "./pmaps.ts";
 import {
+  canEnter,
   checkAttr,
   checkProt,
   Enter,
@@ -38,31 +41,22 @@ import {
   PTE_PROT,
   Pte,
 } from "./prot.ts";
-
-/** Virtual addresses lie below this. */
-export const VA_LIMIT = 2 ** 48;
+import type { Run } from "./run.ts";
 
 // This module's own names: the compiler folds them.
 const PAGE = PAGE_SIZE;
-const IN_LEAF = LEAF_PAGES - 1;
+const PER_PAGE = 1 / PAGE; // exact: a power of 2
+const LEAF = LEAF_PAGES;
+const IN_LEAF = LEAF - 1;
+const LEAF_SHIFT = 9;
+const SHIFT = SECTION_SHIFT;
+const ROW = ROW_MASK;
 const PROT_MASK = PTE_PROT;
-const ENTER_BITS = Enter.WIRED | Enter.UNCACHED | Enter.WRITE_COMBINING;
-
-/** What `Pmap.run` found: filled in by the pmap, owned by the caller. */
-export class Run {
-  /** Frame of the first byte; NO_FRAME: it is not mapped, or not for this. */
-  frame: Frame;
-  /** Bytes that lie in a row in memory. */
-  length: Bytes;
-  /** Their cache attribute. */
-  attr: CacheAttr;
-
-  constructor() {
-    this.frame = NO_FRAME;
-    this.length = 0;
-    this.attr = 0;
-  }
-}
+const ATTR_SHIFT = PTE_ATTR_SHIFT;
+const { WIRED, MANAGED } = Pte;
+const { REFERENCED, MODIFIED } = PmapBit;
+const { NONE, WRITE } = Prot;
+const ATTRS = Enter.UNCACHED | Enter.WRITE_COMBINING;
 
 export class Pmap {
   readonly name: string;
@@ -75,10 +69,11 @@ export class Pmap {
   wiredCount: number;
   readonly #pmaps: Pmaps;
   readonly #table: PageTable;
-  /** Pages from here on are no business of enter and remove: the direct map. */
+  /** Leaves from here on are no business of enter and remove: the direct map. */
   readonly #limit: number;
+  readonly #sectionAddr: Float64Array;
 
-  /** => for Pmaps, which makes all pmaps of a machine. */
+  /** => for Pmaps, which makes all pmaps of a machine; `limit` is a multiple of a leaf. */
   constructor(pmaps: Pmaps, id: number, name: string, table: PageTable, limit: VirtAddr) {
     this.name = name;
     this.id = id;
@@ -87,7 +82,8 @@ export class Pmap {
     this.wiredCount = 0;
     this.#pmaps = pmaps;
     this.#table = table;
-    this.#limit = pageOf(limit);
+    this.#limit = leafOf(limit);
+    this.#sectionAddr = pmaps.mem.sectionAddr;
   }
 
   /**
@@ -98,14 +94,10 @@ export class Pmap {
    * @bsd #Y pmap_enter
    */
   enter(va: VirtAddr, frame: Frame, prot: Prot, flags: Enter = 0): void {
-    const page = this.#check("enter", va, frame, prot, flags);
-    if (this.#table.frame(page) === frame && (this.#table.pte(page) & Pte.MANAGED) !== 0) {
-      this.#change(page, prot | flags | Pte.MANAGED);
-      return;
+    if (!(this.#isRange(va, PAGE) && canEnter(prot, flags))) {
+      this.#refuse("enter", va, frame, prot, flags);
     }
-    this.#drop(page, va, frame);
-    this.#pmaps.pv.insert(frame, this.id, page);
-    this.#set(page, frame, prot | flags | Pte.MANAGED);
+    this.enterPage(leafOf(va), leafIndex(va), frame, prot | flags | MANAGED);
   }
 
   /**
@@ -116,51 +108,42 @@ export class Pmap {
    * @bsd #Y pmap_kenter, pmap_kenter_attr
    */
   kenter(va: VirtAddr, frame: Frame, prot: Prot, flags: Enter = 0): void {
-    const page = this.#check("kenter", va, frame, prot, flags);
-    this.#drop(page, va, frame);
-    this.#set(page, frame, prot | flags | Pte.WIRED);
+    if (!(this.#isRange(va, PAGE) && canEnter(prot, flags))) {
+      this.#refuse("kenter", va, frame, prot, flags);
+    }
+    this.enterPage(leafOf(va), leafIndex(va), frame, prot | flags | WIRED);
   }
 
   /** Unmap [`va`, `va + length`), page aligned; what is not mapped is skipped. @throws {ErrnoError} EINVAL. @bsd #Y pmap_remove, pmap_kremove, pmap_qremove */
   remove(va: VirtAddr, length: Bytes): void {
-    const end = this.#end("remove", va, length);
-    for (
-      let page = this.#table.next(pageOf(va), end);
-      page >= 0;
-      page = this.#table.next(page + 1, end)
-    ) {
-      this.removePage(page);
-    }
+    if (!this.#isRange(va, length)) this.#refuseRange("remove", va, length);
+    const end = va + length;
+    this.#protect(leafOf(va), leafIndex(va), leafOf(end), leafIndex(end), NONE);
   }
 
   /** Take rights away from the mappings of a range; none left: unmap. Never gives any. @throws {ErrnoError} EINVAL. @bsd #Y pmap_protect */
   protect(va: VirtAddr, length: Bytes, prot: Prot): void {
     checkProt(this.name, "protect", prot);
-    if (prot === 0) {
+    if (prot === NONE) {
       this.remove(va, length);
       return;
     }
-    const end = this.#end("protect", va, length);
-    for (
-      let page = this.#table.next(pageOf(va), end);
-      page >= 0;
-      page = this.#table.next(page + 1, end)
-    ) {
-      this.protectPage(page, prot);
-    }
+    if (!this.#isRange(va, length)) this.#refuseRange("protect", va, length);
+    const end = va + length;
+    this.#protect(leafOf(va), leafIndex(va), leafOf(end), leafIndex(end), prot);
   }
 
   /** The mappings of a range are wired no more. Panics on one that is not wired, or not there. @bsd #Y pmap_unwire */
   unwire(va: VirtAddr, length: Bytes): void {
-    const end = this.#end("unwire", va, length);
-    for (let page = pageOf(va); page < end; page++) {
-      const pte = this.#table.pte(page);
-      if ((pte & Pte.WIRED) === 0) {
+    if (!this.#isRange(va, length)) this.#refuseRange("unwire", va, length);
+    for (let at = va; at < va + length; at += PAGE) {
+      const pte = this.pteAt(at);
+      if ((pte & WIRED) === 0) {
         panic(
-          `pmap ${this.name}: unwire at ${hex(page * PAGE)}, which is not wired (${formatBits(Pte, pte)})`,
+          `pmap ${this.name}: unwire at ${hex(at)}, which is not wired (${formatBits(Pte, pte)})`,
         );
       }
-      this.#table.setPte(page, pte & ~Pte.WIRED);
+      this.#table.setPte(leafOf(at), leafIndex(at), pte & ~WIRED);
       this.wiredCount--;
     }
   }
@@ -173,43 +156,43 @@ export class Pmap {
    */
   changeAttr(va: VirtAddr, length: Bytes, attr: Enter): void {
     checkAttr(this.name, "changeAttr", attr);
-    const end = this.#end("changeAttr", va, length);
+    if (!this.#isRange(va, length)) this.#refuseRange("changeAttr", va, length);
     this.#pmaps.cpu.drain();
-    for (let page = pageOf(va); page < end; page++) {
-      const frame = this.#table.frame(page);
-      if (frame === NO_FRAME)
-        panic(`pmap ${this.name}: changeAttr at ${hex(page * PAGE)}, not mapped`);
+    for (let at = va; at < va + length; at += PAGE) {
+      const frame = this.frameAt(at);
+      if (frame === NO_FRAME) panic(`pmap ${this.name}: changeAttr at ${hex(at)}, not mapped`);
       this.#pmaps.cpu.writeBackInvalidate(this.mem.addrOf(frame), PAGE);
-      this.attrPage(page, attr);
+      this.attrPage(leafOf(at), leafIndex(at), attr);
     }
   }
 
   /** The frame mapped at `va`, or NO_FRAME. */
   frameAt(va: VirtAddr): Frame {
-    return this.#table.frame(pageOf(va));
+    return this.#table.frame(leafOf(va), leafIndex(va));
   }
 
   /** The entry at `va`; 0: not mapped. Its rights are `pteAt(va) & PTE_PROT`. */
   pteAt(va: VirtAddr): Pte {
-    return this.#table.pte(pageOf(va));
+    return this.#table.pte(leafOf(va), leafIndex(va));
   }
 
-  /** Frames of the LEAF_PAGES pages, aligned, that hold page number `page`; null: none is mapped. For loops over pages. */
-  leaf(page: number): Int32Array | null {
-    return this.#table.leaf(page);
+  /** Frames of the LEAF_PAGES pages of a leaf (`leafOf` an address); null: none is mapped. For loops over pages. */
+  leaf(leaf: number): Int32Array | null {
+    return this.#table.leaf(leaf);
   }
 
   /** The physical address behind `va`, or −1. @bsd #Y pmap_extract, pmap_kextract */
   extract(va: VirtAddr): PhysAddr {
-    const frame = this.#table.frame(pageOf(va));
-    return frame === NO_FRAME ? -1 : this.mem.addrOfKnown(frame) + pageOffset(va);
+    const frame = this.#table.frame(leafOf(va), leafIndex(va));
+    if (frame === NO_FRAME) return -1;
+    // physmem's column, and no call: the address would be boxed where a caller does not inline it.
+    return this.#sectionAddr[frame >> SHIFT] + (frame & ROW) * PAGE + pageOffset(va);
   }
 
   /** The frame behind `va` if it is mapped for `prot`, wired so that it stays; `PhysMem.unwire` lets it go. @returns NO_FRAME: it is not. @bsd #Y pmap_extract_and_hold */
   extractAndHold(va: VirtAddr, prot: Prot): Frame {
-    const page = pageOf(va);
-    if ((this.#table.pte(page) & prot) !== prot) return NO_FRAME;
-    const frame = this.#table.frame(page);
+    if ((this.pteAt(va) & prot) !== prot) return NO_FRAME;
+    const frame = this.frameAt(va);
     if (frame !== NO_FRAME) this.mem.wire(frame);
     return frame;
   }
@@ -220,11 +203,7 @@ export class Pmap {
    * @returns NO_FRAME: not mapped, or not allowed.
    */
   access(va: VirtAddr, access: Prot): Frame {
-    const page = pageOf(va);
-    const frame = this.#table.frame(page);
-    if (frame === NO_FRAME || (this.#table.pte(page) & access) !== access) return NO_FRAME;
-    if (page < this.#limit) this.#touch(frame, access);
-    return frame;
+    return this.#access(leafOf(va), leafIndex(va), access);
   }
 
   /**
@@ -233,126 +212,162 @@ export class Pmap {
    * byte may not.
    */
   run(va: VirtAddr, length: Bytes, access: Prot, run: Run): void {
-    const first = pageOf(va);
-    const frame = this.access(va, access);
+    this.runFrom(leafOf(va), leafIndex(va), pageOffset(va), length, access, run);
+  }
+
+  /** `run` from byte `offset` of page `index` of a leaf on; `index` may exceed the leaf. */
+  runFrom(leaf: number, index: number, offset: Bytes, length: Bytes, access: Prot, run: Run): void {
+    let atLeaf = leaf + (index >> LEAF_SHIFT);
+    let at = index & IN_LEAF;
+    const frame = this.#access(atLeaf, at, access);
     run.frame = frame;
     if (frame === NO_FRAME) return;
-    const attr = (this.#table.pte(first) >> PTE_ATTR_SHIFT) as CacheAttr;
-    const bytes = pageOffset(va) + length;
+    const attr = (this.#table.pte(atLeaf, at) >> ATTR_SHIFT) as CacheAttr;
+    const bytes = offset + length;
     let pages = 1;
-    while (pages * PAGE < bytes && this.#joins(first + pages, frame + pages, attr, access)) pages++;
+    for (; pages * PAGE < bytes; pages++) {
+      at++;
+      if (at === LEAF) {
+        atLeaf++;
+        at = 0;
+      }
+      if (!this.#joins(atLeaf, at, frame + pages, attr, access)) break;
+    }
     run.attr = attr;
-    run.length = Math.min(bytes, pages * PAGE) - pageOffset(va);
+    run.length = Math.min(bytes, pages * PAGE) - offset;
   }
 
-  // ---- for Pmaps, page by page
+  // ---- for Pmaps and Kmem, page by page
 
-  /** The first mapped page in [`page`, `end`), or −1. */
-  nextPage(page: number, end: number): number {
-    return this.#table.next(page, Math.min(end, this.#limit));
+  /** Whether a page is mapped, below the direct map, from page `index` of a leaf on: in `foundLeaf` and `foundIndex`. */
+  next(leaf: number, index: number): boolean {
+    return this.#table.next(leaf, index, this.#limit, 0);
   }
 
-  pte(page: number): Pte {
-    return this.#table.pte(page);
+  get foundLeaf(): number {
+    return this.#table.foundLeaf;
+  }
+
+  get foundIndex(): number {
+    return this.#table.foundIndex;
+  }
+
+  pte(leaf: number, index: number): Pte {
+    return this.#table.pte(leaf, index);
+  }
+
+  /** `enter` (with MANAGED) or `kenter` (with WIRED) of one page. => its rights and flags are sane. */
+  enterPage(leaf: number, index: number, frame: Frame, pte: Pte): void {
+    this.mem.assertAllocated(frame); // whoever reads a pmap need not ask again
+    const was = this.#table.pte(leaf, index);
+    const managed = (pte & MANAGED) !== 0;
+    if (managed && (was & MANAGED) !== 0 && this.#table.frame(leaf, index) === frame) {
+      this.wiredCount += wiredIn(pte) - wiredIn(was);
+      this.#table.setPte(leaf, index, pte);
+      return;
+    }
+    this.#drop(leaf, index, frame);
+    if (managed) this.#pmaps.pv.insert(frame, this.id, leaf, index);
+    this.residentCount++;
+    this.wiredCount += wiredIn(pte);
+    this.#table.set(leaf, index, frame, pte);
   }
 
   /** Unmap one page. @returns its frame, or NO_FRAME. */
-  removePage(page: number): Frame {
-    const pte = this.#table.pte(page);
-    const frame = this.#table.clear(page);
+  removePage(leaf: number, index: number): Frame {
+    const pte = this.#table.pte(leaf, index);
+    const frame = this.#table.clear(leaf, index);
     if (frame === NO_FRAME) return frame;
     this.residentCount--;
-    if ((pte & Pte.WIRED) !== 0) this.wiredCount--;
-    if ((pte & Pte.MANAGED) !== 0) this.#pmaps.pv.remove(frame, this.id, page);
+    if ((pte & WIRED) !== 0) this.wiredCount--;
+    if ((pte & MANAGED) !== 0) this.#pmaps.pv.remove(frame, this.id, leaf, index);
     return frame;
   }
 
   /** Keep of a mapped page's rights what is in `prot`; none left: unmap. */
-  protectPage(page: number, prot: Prot): void {
-    const pte = this.#table.pte(page);
-    const left = pte & (~PROT_MASK | prot);
-    if ((left & PROT_MASK) === 0) this.removePage(page);
-    else this.#table.setPte(page, left);
+  protectPage(leaf: number, index: number, prot: Prot): void {
+    const left = this.#table.pte(leaf, index) & (~PROT_MASK | prot);
+    if ((left & PROT_MASK) === 0) this.removePage(leaf, index);
+    else this.#table.setPte(leaf, index, left);
   }
 
-  attrPage(page: number, attr: Enter): void {
-    const kept = this.#table.pte(page) & ~(Pte.UNCACHED | Pte.WRITE_COMBINING);
-    this.#table.setPte(page, kept | attr);
+  attrPage(leaf: number, index: number, attr: Enter): void {
+    this.#table.setPte(leaf, index, (this.#table.pte(leaf, index) & ~ATTRS) | attr);
   }
 
   [Symbol.for("nodejs.util.inspect.custom")](): string {
     return `Pmap(${this.name}, ${this.residentCount} pages, ${this.wiredCount} wired)`;
   }
 
-  #joins(page: number, frame: Frame, attr: number, access: Prot): boolean {
-    const frames = this.#table.leaf(page);
-    if (frames === null || frames[page & IN_LEAF] !== frame) return false;
-    const pte = this.#table.pte(page);
-    if ((pte & access) !== access || pte >> PTE_ATTR_SHIFT !== attr) return false;
-    if (page < this.#limit) this.#touch(frame, access);
+  /** Keep in a range what is in `prot` of the rights. */
+  #protect(leaf: number, index: number, endLeaf: number, endIndex: number, prot: Prot): void {
+    const table = this.#table;
+    let more = table.next(leaf, index, endLeaf, endIndex);
+    while (more) {
+      const { foundLeaf, foundIndex } = table;
+      this.protectPage(foundLeaf, foundIndex, prot);
+      more = table.next(foundLeaf, foundIndex + 1, endLeaf, endIndex);
+    }
+  }
+
+  #access(leaf: number, index: number, access: Prot): Frame {
+    const frame = this.#table.frame(leaf, index);
+    if (frame === NO_FRAME || (this.#table.pte(leaf, index) & access) !== access) return NO_FRAME;
+    if (leaf < this.#limit) this.#touch(frame, access);
+    return frame;
+  }
+
+  #joins(leaf: number, index: number, frame: Frame, attr: number, access: Prot): boolean {
+    const frames = this.#table.leaf(leaf);
+    if (frames === null || frames[index] !== frame) return false;
+    const pte = this.#table.pte(leaf, index);
+    if ((pte & access) !== access || pte >> ATTR_SHIFT !== attr) return false;
+    if (leaf < this.#limit) this.#touch(frame, access);
     return true;
   }
 
   #touch(frame: Frame, access: Prot): void {
-    this.mem.section(frame).pmapBits[frame & ROW_MASK] |=
-      (access & Prot.WRITE) === 0 ? PmapBit.REFERENCED : PmapBit.REFERENCED | PmapBit.MODIFIED;
+    this.mem.section(frame).pmapBits[frame & ROW] |=
+      (access & WRITE) === 0 ? REFERENCED : REFERENCED | MODIFIED;
   }
 
-  #check(what: string, va: VirtAddr, frame: Frame, prot: Prot, flags: Enter): number {
-    const page = pageOf(va);
-    const place = isWhole(va) && page < this.#limit && pageOffset(va) === 0;
-    const rights = (prot & PROT_MASK) === prot && prot !== 0;
-    const both = Enter.UNCACHED | Enter.WRITE_COMBINING;
-    if (!place || !rights || (flags & ENTER_BITS) !== flags || (flags & both) === both) {
-      throw new ErrnoError(
-        Errno.EINVAL,
-        `pmap ${this.name}: ${what} at ${hex(va)}, frame ${frame}, rights ${prot}, flags ${flags}`,
-      );
-    }
-    this.mem.assertAllocated(frame); // whoever reads a pmap need not ask again
-    return page;
+  /** Whether [`va`, `va + length`) is whole pages that enter and remove deal with. */
+  #isRange(va: VirtAddr, length: Bytes): boolean {
+    const below = va >= 0 && length >= 0 && va + length <= leafAddr(this.#limit, 0);
+    return below && isWholePages(va) && isWholePages(length);
   }
 
-  /** End of a page-aligned range, as a page number. */
-  #end(what: string, va: VirtAddr, length: Bytes): number {
-    const end = pageOf(va + length);
-    if (
-      !(
-        isWhole(va) &&
-        isWhole(length) &&
-        end <= this.#limit &&
-        pageOffset(va) === 0 &&
-        pageOffset(length) === 0
-      )
-    ) {
-      throw new ErrnoError(Errno.EINVAL, `pmap ${this.name}: ${what} of ${hex(va)}+${hex(length)}`);
-    }
-    return end;
-  }
-
-  /** Make room at `page` for `frame`. */
-  #drop(page: number, va: VirtAddr, frame: Frame): void {
-    const old = this.#table.frame(page);
+  /** Make room for `frame` at a page. */
+  #drop(leaf: number, index: number, frame: Frame): void {
+    const old = this.#table.frame(leaf, index);
     if (old === NO_FRAME) return;
-    if (old !== frame && (this.#table.pte(page) & Pte.WIRED) !== 0) {
+    if (old !== frame && (this.#table.pte(leaf, index) & WIRED) !== 0) {
       throw new ErrnoError(
         Errno.EBUSY,
-        `pmap ${this.name}: frame ${frame} at ${hex(va)}, where frame ${old} is wired`,
+        `pmap ${this.name}: frame ${frame} at ${hex(leafAddr(leaf, index))}, where frame ${old} is wired`,
       );
     }
-    this.removePage(page);
+    this.removePage(leaf, index);
   }
 
-  #set(page: number, frame: Frame, pte: Pte): void {
-    this.residentCount++;
-    if ((pte & Pte.WIRED) !== 0) this.wiredCount++;
-    this.#table.set(page, frame, pte);
+  #refuse(what: string, va: VirtAddr, frame: Frame, prot: Prot, flags: Enter): never {
+    throw new ErrnoError(
+      Errno.EINVAL,
+      `pmap ${this.name}: ${what} at ${hex(va)}, frame ${frame}, rights ${prot}, flags ${flags}`,
+    );
   }
 
-  #change(page: number, pte: Pte): void {
-    const was = this.#table.pte(page) & Pte.WIRED;
-    const is = pte & Pte.WIRED;
-    if (was !== is) this.wiredCount += is === 0 ? -1 : 1;
-    this.#table.setPte(page, pte);
+  #refuseRange(what: string, va: VirtAddr, length: Bytes): never {
+    throw new ErrnoError(Errno.EINVAL, `pmap ${this.name}: ${what} of ${hex(va)}+${hex(length)}`);
   }
+}
+
+function isWholePages(bytes: number): boolean {
+  const pages = bytes * PER_PAGE;
+  return pages === Math.floor(pages);
+}
+
+/** 1 for a wired entry, else 0. */
+function wiredIn(pte: Pte): number {
+  return (pte & WIRED) === 0 ? 0 : 1;
 }

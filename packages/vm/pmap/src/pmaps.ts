@@ -6,13 +6,14 @@
  * whose caches do not snoop they stay in the cache like any store. Follows pmap(9).
  */
 import type { Bytes, Frame, VirtAddr } from "@physio/kern";
-import { PAGE_SIZE, panic } from "@physio/kern";
+import { hex, PAGE_SIZE, panic } from "@physio/kern";
 import type { CpuPort } from "@physio/membus";
 import type { PhysMem } from "@physio/physmem";
 import { ROW_MASK } from "@physio/physmem";
 import { DirectMap } from "./direct-map.ts";
 import type { PageTable } from "./page-table.ts";
-import { Pmap, VA_LIMIT } from "./pmap.ts";
+import { leafAddr, VA_LIMIT } from "./page-table.ts";
+import { Pmap } from "./pmap.ts";
 import type { Enter, Prot } from "./prot.ts";
 import { checkAttr, checkProt, PmapBit, PTE_PROT, Pte } from "./prot.ts";
 import { PvTable } from "./pv.ts";
@@ -65,7 +66,7 @@ export class Pmaps {
     checkProt("all", "pageProtect", prot);
     for (let row = pv.first(frame); row >= 0; ) {
       const next = pv.next(row); // the row may go
-      this.#pmapOf(row).protectPage(pv.pageOf(row), prot);
+      this.#pmapOf(row).protectPage(pv.leafOf(row), pv.indexOf(row), prot);
       row = next;
     }
   }
@@ -82,7 +83,7 @@ export class Pmaps {
     const { pv } = this;
     let count = 0;
     for (let row = pv.first(frame); row >= 0; row = pv.next(row)) {
-      if ((this.#pmapOf(row).pte(pv.pageOf(row)) & Pte.WIRED) !== 0) count++;
+      if ((this.#pteOf(row) & Pte.WIRED) !== 0) count++;
     }
     return count;
   }
@@ -91,7 +92,7 @@ export class Pmaps {
   isWriteMapped(frame: Frame): boolean {
     const { pv } = this;
     for (let row = pv.first(frame); row >= 0; row = pv.next(row)) {
-      if ((this.#pmapOf(row).pte(pv.pageOf(row)) & Pte.WRITE) !== 0) return true;
+      if ((this.#pteOf(row) & Pte.WRITE) !== 0) return true;
     }
     return false;
   }
@@ -103,7 +104,7 @@ export class Pmaps {
     this.cpu.drain();
     this.cpu.writeBackInvalidate(this.mem.addrOf(frame), PAGE_SIZE);
     for (let row = pv.first(frame); row >= 0; row = pv.next(row)) {
-      this.#pmapOf(row).attrPage(pv.pageOf(row), attr);
+      this.#pmapOf(row).attrPage(pv.leafOf(row), pv.indexOf(row), attr);
     }
   }
 
@@ -111,7 +112,7 @@ export class Pmaps {
 
   /** @bsd #Y pmap_zero_page */
   zeroPage(frame: Frame): void {
-    this.cpu.zero(this.mem.addrOf(frame), PAGE_SIZE);
+    this.cpu.zeroFrame(frame, 0, PAGE_SIZE);
   }
 
   /** Zero `length` bytes of a frame from `offset` on. @bsd #Y pmap_zero_page_area */
@@ -119,7 +120,7 @@ export class Pmaps {
     if (!(offset >= 0 && length >= 0 && offset + length <= PAGE_SIZE)) {
       panic(`pmap: zero of ${length} bytes at ${offset} of a page`);
     }
-    this.cpu.zero(this.mem.addrOf(frame) + offset, length);
+    this.cpu.zeroFrame(frame, offset, length);
   }
 
   /** @bsd #Y pmap_copy_page */
@@ -139,17 +140,18 @@ export class Pmaps {
 
   #checkPmap(pmap: Pmap): number {
     let [resident, wired, managed] = [0, 0, 0];
-    const end = VA_LIMIT / PAGE_SIZE;
-    for (let page = pmap.nextPage(0, end); page >= 0; page = pmap.nextPage(page + 1, end)) {
-      const pte = pmap.pte(page);
-      const frame: Frame = pmap.frameAt(page * PAGE_SIZE);
+    for (let more = pmap.next(0, 0); more; more = pmap.next(pmap.foundLeaf, pmap.foundIndex + 1)) {
+      const { foundLeaf: leaf, foundIndex: index } = pmap;
+      const va = leafAddr(leaf, index);
+      const pte = pmap.pte(leaf, index);
+      const frame = pmap.frameAt(va);
       resident++;
-      if ((pte & PTE_PROT) === 0) panic(`pmap ${pmap.name}: page ${page} is mapped without rights`);
+      if ((pte & PTE_PROT) === 0) panic(`pmap ${pmap.name}: ${hex(va)} is mapped without rights`);
       if ((pte & Pte.WIRED) !== 0) wired++;
       if ((pte & Pte.MANAGED) === 0) continue;
       managed++;
-      if (this.#rows(frame, pmap.id, page) !== 1) {
-        panic(`pmap ${pmap.name}: page ${page} is not once on the pv list of frame ${frame}`);
+      if (this.#rows(frame, pmap.id, leaf, index) !== 1) {
+        panic(`pmap ${pmap.name}: ${hex(va)} is not once on the pv list of frame ${frame}`);
       }
     }
     if (resident !== pmap.residentCount || wired !== pmap.wiredCount) {
@@ -160,12 +162,12 @@ export class Pmaps {
     return managed;
   }
 
-  #rows(frame: Frame, pmap: number, page: number): number {
+  #rows(frame: Frame, pmap: number, leaf: number, index: number): number {
     const { pv } = this;
     let count = 0;
     let length = 0;
     for (let row = pv.first(frame); row >= 0; row = pv.next(row)) {
-      if (pv.pmapOf(row) === pmap && pv.pageOf(row) === page) count++;
+      if (pv.is(row, pmap, leaf, index)) count++;
       if (++length > pv.count) panic(`pmap: the pv list of frame ${frame} has no end`);
     }
     return count;
@@ -173,6 +175,10 @@ export class Pmaps {
 
   #pmapOf(row: number): Pmap {
     return this.#live.get(this.pv.pmapOf(row))!;
+  }
+
+  #pteOf(row: number): Pte {
+    return this.#pmapOf(row).pte(this.pv.leafOf(row), this.pv.indexOf(row));
   }
 
   #add(name: string, table: PageTable, limit: VirtAddr): Pmap {

@@ -34,7 +34,11 @@ export const Pte = bitset<"Pte">()({
 });
 export type Pte = Bits<"Pte">;
 
-export const PTE_PROT = 7;
+const RIGHTS = 7;
+const ATTRS = Enter.UNCACHED | Enter.WRITE_COMBINING;
+const ENTER_BITS = Enter.WIRED | ATTRS;
+
+export const PTE_PROT = RIGHTS;
 export const PTE_ATTR_SHIFT = 5;
 
 /** What pmap knows of a frame (physmem's `pmapBits` column). */
@@ -44,9 +48,15 @@ export const PmapBit = bitset<"PmapBit">()({
 });
 export type PmapBit = Bits<"PmapBit">;
 
+/** Whether a mapping may have these rights, some at least, and these flags. */
+export function canEnter(prot: Prot, flags: Enter): boolean {
+  const rights = (prot & RIGHTS) === prot && prot !== 0;
+  return rights && (flags & ENTER_BITS) === flags && (flags & ATTRS) !== ATTRS;
+}
+
 /** For `what` of `name`. @throws {ErrnoError} EINVAL: `prot` is no set of rights; NONE is one. */
 export function checkProt(name: string, what: string, prot: Prot): void {
-  if ((prot & PTE_PROT) === prot) return;
+  if ((prot & RIGHTS) === prot) return;
   throw new ErrnoError(Errno.EINVAL, `pmap ${name}: ${what} with rights ${prot}`);
 }
 

@@ -1,7 +1,7 @@
 /** The direct map: RAM at fixed kernel addresses, beside what `enter` deals with. */
 import { Errno, MiB, NO_FRAME, PAGE_SIZE } from "@physio/kern";
 import { ROW_MASK } from "@physio/physmem";
-import { isModified, isReferenced, Prot, PTE_PROT, Pte, Run } from "@physio/pmap";
+import { isModified, isReferenced, leafOf, Prot, PTE_PROT, Pte, Run } from "@physio/pmap";
 import { expect, test } from "vitest";
 import { bench, expectErrno, expectPanic, fill, RW } from "./fixture.ts";
 
@@ -91,11 +91,11 @@ test("a run of memory is as long as the bank's RAM", () => {
 
 test("a leaf of it holds the frames of 512 pages, and no frame where there is no RAM", () => {
   const { kernel, mem } = direct();
-  const leaf = kernel.leaf((BASE + 2 ** 33 + 6 * MiB) / PAGE_SIZE);
+  const leaf = kernel.leaf(leafOf(BASE + 2 ** 33 + 6 * MiB));
   expect(leaf?.[0]).toBe(mem.frameOf(2 ** 33 + 6 * MiB));
-  const low = kernel.leaf(BASE / PAGE_SIZE);
+  const low = kernel.leaf(leafOf(BASE));
   expect([low?.[0], low?.[255], low?.[256]]).toEqual([0, 255, NO_FRAME]);
-  expect(kernel.leaf((BASE + 2 ** 40) / PAGE_SIZE)).toBe(null);
+  expect(kernel.leaf(leafOf(BASE + 2 ** 40))).toBe(null);
 });
 
 test("it may be read and written, and nothing else", () => {

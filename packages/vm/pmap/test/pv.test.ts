@@ -286,12 +286,12 @@ describe("check finds", () => {
       {
         name: "a row that is there twice",
         words: "not once on the pv list",
-        plant: ({ pmaps, mine, other }) => pmaps.pv.insert(other, mine.id, 2),
+        plant: ({ pmaps, mine, other }) => pmaps.pv.insert(other, mine.id, 0, 2),
       },
       {
         name: "a row of a mapping that is none",
         words: "3 managed mappings, 4 on pv lists",
-        plant: ({ pmaps, mine, other }) => pmaps.pv.insert(other, mine.id, 7),
+        plant: ({ pmaps, mine, other }) => pmaps.pv.insert(other, mine.id, 0, 7),
       },
       {
         name: "a wrong number of rows",
@@ -311,32 +311,32 @@ describe("check finds", () => {
       {
         name: "a mapping that vanished from the table",
         words: "1 pages, 1 wired; counted 2, 1",
-        plant: ({ table }) => table.clear(2),
+        plant: ({ table }) => table.clear(0, 2),
       },
       {
         name: "a mapping that nobody entered",
         words: "3 pages, 1 wired; counted 2, 1",
-        plant: ({ table, frame }) => table.set(2 ** 36 - 1, frame, RW),
+        plant: ({ table, frame }) => table.set(2 ** 27 - 1, 511, frame, RW),
       },
       {
         name: "a mapping of another frame than the list says",
         words: "not once on the pv list",
-        plant: ({ table, frame }) => table.set(2, frame, RW | Pte.MANAGED),
+        plant: ({ table, frame }) => table.set(0, 2, frame, RW | Pte.MANAGED),
       },
       {
         name: "a mapping without rights",
         words: "mapped without rights",
-        plant: ({ table }) => table.setPte(2, Pte.MANAGED),
+        plant: ({ table }) => table.setPte(0, 2, Pte.MANAGED),
       },
       {
         name: "a mapping that forgot that it is managed",
         words: "2 managed mappings, 3 on pv lists",
-        plant: ({ table }) => table.setPte(2, RW),
+        plant: ({ table }) => table.setPte(0, 2, RW),
       },
       {
         name: "a mapping that forgot that it is wired",
         words: "2 pages, 0 wired; counted 2, 1",
-        plant: ({ table }) => table.setPte(1, RW | Pte.MANAGED),
+        plant: ({ table }) => table.setPte(0, 1, RW | Pte.MANAGED),
       },
       {
         name: "a frame that was freed while it was mapped",
@@ -370,7 +370,9 @@ test("a mapping that is on no list cannot be taken off it", () => {
   const { b, pmaps, one } = pair();
   const frame = b.frame();
   one.enter(0x1000, frame, RW);
-  expectPanic(() => pmaps.pv.remove(frame, one.id, 2), `frame ${frame}`, "page 2");
+  expectPanic(() => pmaps.pv.remove(frame, one.id, 0, 2), `frame ${frame}`, "page 2");
+  expectPanic(() => pmaps.pv.remove(frame, one.id, 1, 1), `frame ${frame}`, "page 513");
+  expectPanic(() => pmaps.pv.remove(frame, one.id + 1, 0, 1), `frame ${frame}`, "page 1");
   pmaps.check();
 });
 

@@ -1,7 +1,7 @@
 /** The software page table against a Map: entries, leaves, the search for the next one, the filler. */
-import { NO_FRAME } from "@physio/kern";
+import { NO_FRAME, PAGE_SIZE } from "@physio/kern";
 import type { LeafFiller } from "@physio/pmap";
-import { LEAF_PAGES, RadixTable } from "@physio/pmap";
+import { LEAF_PAGES, LEAVES, leafAddr, leafIndex, leafOf, RadixTable } from "@physio/pmap";
 import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { SEED } from "./fixture.ts";
@@ -20,6 +20,32 @@ const page = fc.oneof(
     .map(([edge, above]) => edge + above),
 );
 
+/** A table by page numbers, as the Map has them; any number may be asked for. */
+class ByPage {
+  readonly table: RadixTable;
+
+  constructor(table = new RadixTable()) {
+    this.table = table;
+  }
+
+  static place(p: number): [number, number] {
+    const leaf = Math.floor(p / LEAF_PAGES);
+    return [leaf, p - leaf * LEAF_PAGES];
+  }
+
+  frame = (p: number) => this.table.frame(...ByPage.place(p));
+  pte = (p: number) => this.table.pte(...ByPage.place(p));
+  leaf = (p: number) => this.table.leaf(ByPage.place(p)[0]);
+  leafPtes = (p: number) => this.table.leafPtes(ByPage.place(p)[0]);
+  set = (p: number, frame: number, pte: number) => this.table.set(...ByPage.place(p), frame, pte);
+  setPte = (p: number, pte: number) => this.table.setPte(...ByPage.place(p), pte);
+  clear = (p: number) => this.table.clear(...ByPage.place(p));
+  next = (p: number, end: number) =>
+    this.table.next(...ByPage.place(p), ...ByPage.place(end))
+      ? this.table.foundLeaf * LEAF_PAGES + this.table.foundIndex
+      : -1;
+}
+
 interface Entry {
   frame: number;
   pte: number;
@@ -31,7 +57,7 @@ function nextOf(model: Map<number, Entry>, from: number, end: number): number {
   return inside.length === 0 ? -1 : Math.min(...inside);
 }
 
-function compare(table: RadixTable, model: Map<number, Entry>, at: number): void {
+function compare(table: ByPage, model: Map<number, Entry>, at: number): void {
   for (const p of [...model.keys(), at, at + 1]) {
     const { frame, pte } = model.get(p) ?? { frame: NO_FRAME, pte: 0 };
     const first = p - (p % LEAF_PAGES);
@@ -52,7 +78,7 @@ test("set, setPte, clear and next agree with a Map", () => {
   );
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
-      const table = new RadixTable();
+      const table = new ByPage();
       const model = new Map<number, Entry>();
       for (const [op, at, other, frame, pte] of steps) {
         const mapped = [...model.keys()];
@@ -91,7 +117,7 @@ test("set, setPte, clear and next agree with a Map", () => {
 });
 
 test("what is no page maps to nothing", () => {
-  const table = new RadixTable();
+  const table = new ByPage();
   table.set(0, 7, 1);
   table.set(PAGES - 1, 8, 1);
   for (const p of [-1, -(2 ** 40), PAGES, 2 ** 52, Number.NaN, Number.POSITIVE_INFINITY]) {
@@ -112,7 +138,7 @@ test("what is no page maps to nothing", () => {
 });
 
 test("a leaf stays when its pages are cleared, and is the same array", () => {
-  const table = new RadixTable();
+  const table = new ByPage();
   expect(table.leaf(600)).toBe(null);
   table.set(600, 7, 1);
   const leaf = table.leaf(LEAF_PAGES);
@@ -123,6 +149,62 @@ test("a leaf stays when its pages are cleared, and is the same array", () => {
   ]);
   table.set(601, 9, 1);
   expect([leaf?.[601 - LEAF_PAGES], table.frame(600)]).toEqual([9, NO_FRAME]);
+});
+
+test("next may start behind the last page of a leaf, and says what it found by leaf and index", () => {
+  const table = new RadixTable();
+  for (const [leaf, index] of [
+    [3, 511],
+    [4, 0],
+    [LEAVES - 1, 511],
+  ]) {
+    table.set(leaf, index, 9, 1);
+  }
+  const found = (...range: [number, number, number, number]) =>
+    table.next(...range) ? [table.foundLeaf, table.foundIndex] : null;
+  expect(found(0, 0, LEAVES, 0)).toEqual([3, 511]);
+  expect(found(3, LEAF_PAGES, LEAVES, 0)).toEqual([4, 0]);
+  expect(found(3, 0, 3, 511)).toBe(null);
+  expect(found(3, 0, 3, LEAF_PAGES)).toEqual([3, 511]);
+  expect(found(3, 512, 4, 0)).toBe(null);
+  expect(found(4, 1, LEAVES, 0)).toEqual([LEAVES - 1, 511]);
+  expect(found(LEAVES - 1, LEAF_PAGES, LEAVES, 0)).toBe(null);
+  expect(found(4, 1, LEAVES - 1, 511)).toBe(null);
+});
+
+const addresses: { va: number; leaf: number; index: number }[] = [
+  { va: 0, leaf: 0, index: 0 },
+  { va: 4095, leaf: 0, index: 0 },
+  { va: 4096, leaf: 0, index: 1 },
+  { va: 2 ** 21 - 1, leaf: 0, index: 511 },
+  { va: 2 ** 21, leaf: 1, index: 0 },
+  { va: 2 ** 31, leaf: 1024, index: 0 },
+  { va: 2 ** 32 + 2 ** 21 + 5 * 4096 + 7, leaf: 2049, index: 5 },
+  { va: 2 ** 40, leaf: 2 ** 19, index: 0 },
+  { va: 2 ** 47 - 1, leaf: 2 ** 26 - 1, index: 511 },
+  { va: 2 ** 48 - 1, leaf: 2 ** 27 - 1, index: 511 },
+  { va: 2 ** 48, leaf: LEAVES, index: 0 },
+];
+for (const { va, leaf, index } of addresses) {
+  test(`address ${va} is in page ${index} of leaf ${leaf}`, () => {
+    expect([leafOf(va), leafIndex(va)]).toEqual([leaf, index]);
+    expect(leafAddr(leaf, index)).toBe(va - (va % PAGE_SIZE));
+  });
+}
+
+test("what no page table has as an address is in no leaf", () => {
+  for (const va of [
+    -1,
+    -(2 ** 40),
+    2 ** 48 + 1,
+    2 ** 52,
+    2 ** 53,
+    Number.NaN,
+    Infinity,
+    -Infinity,
+  ]) {
+    expect(leafOf(va)).toBe(-1);
+  }
 });
 
 describe("next over what is not mapped", () => {
@@ -155,7 +237,7 @@ describe("next over what is not mapped", () => {
 
   test("looks into no leaf but those that hold something in the range", () => {
     const { reads } = countReads();
-    const table = new RadixTable();
+    const table = new ByPage();
     const pages = [5, 2 ** 30 + 5, 2 ** 30 + 5 + 100 * LEAF_PAGES, PAGES - 1];
     for (const p of pages) table.set(p, 1, 1);
     const touched = (from: number, end: number) => {
@@ -181,7 +263,8 @@ describe("a filler", () => {
   /** Fills the first two leaves from `from` on; the other ones have nothing. */
   function filled() {
     const calls: number[] = [];
-    const filler: LeafFiller = (first, frames, ptes) => {
+    const filler: LeafFiller = (leaf, frames, ptes) => {
+      const first = leaf * LEAF_PAGES;
       calls.push(first);
       if (first >= from + 2 * LEAF_PAGES) return false;
       for (let i = 0; i < LEAF_PAGES; i += 2) {
@@ -190,7 +273,7 @@ describe("a filler", () => {
       }
       return true;
     };
-    return { calls, table: new RadixTable(filler, from) };
+    return { calls, table: new ByPage(new RadixTable(filler, from / LEAF_PAGES)) };
   }
 
   test("is asked once for a leaf, when somebody looks there", () => {

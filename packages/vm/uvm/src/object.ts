@@ -1,14 +1,14 @@
 /**
  * Page objects: what has pages, such as a file.
  *
- * An object maps page numbers to frames through leaves of 64 pages, so a huge sparse file costs what
+ * An object maps page numbers to frames through leaves of 128 pages, so a huge sparse file costs what
  * is resident of it. The frame knows its object by id. Follows sys/uvm/uvm_object.h; the dirty tags
  * and the list in insertion order come with write-back.
  */
 import type { Frame } from "@physio/kern";
 import { NO_FRAME, panic } from "@physio/kern";
 
-const LEAF = 64;
+const LEAF = 128;
 
 export class UvmObject {
   /** Unique in its machine, > 0. */

@@ -1,0 +1,180 @@
+/**
+ * Moving the bytes of single mbufs, mapped or not, in the machine's memory.
+ *
+ * Storage of the pool lies in a row in memory, so its bytes go through the CPU's port by physical
+ * address; external storage of others goes through the kernel's mappings, and the frames of an
+ * unmapped mbuf through the port again. Nothing here looks at lengths of chains or at sharing: that
+ * is for the callers, all in this folder.
+ */
+import type { Bytes, PhysAddr, VirtAddr } from "@physio/kern";
+import { Errno, hex, PAGE_SIZE, panic } from "@physio/kern";
+import type { Kmem } from "@physio/pmap";
+import type { Mbuf } from "./mbuf.ts";
+import { dataPa } from "./space.ts";
+import { frameLength, pagesOf } from "./walk.ts";
+
+// Flags of MbufFlag, and names that the compiler folds.
+const EXTPG = 0x0100;
+const OK = Errno.OK;
+const PAGE = PAGE_SIZE;
+
+/** What `part` found: a piece of an unmapped mbuf, by physical address or by kernel address. */
+class Piece {
+  pa: PhysAddr;
+  va: VirtAddr;
+  length: Bytes;
+
+  constructor() {
+    this.pa = -1;
+    this.va = -1;
+    this.length = 0;
+  }
+}
+
+/** The piece of the unmapped `m` that begins `offset` bytes into its data, at most `length` bytes: into `piece`. */
+function pieceAt(m: Mbuf, offset: Bytes, length: Bytes, piece: Piece): void {
+  const pages = pagesOf(m);
+  const { frames, header, trailer } = pages;
+  let skip = m.data + offset;
+  piece.pa = -1;
+  piece.va = header.va + skip;
+  piece.length = Math.min(length, header.len - skip);
+  if (piece.length > 0) return;
+  skip -= header.len;
+  for (let i = 0; i < frames.length; i++) {
+    const run = frameLength(pages, i);
+    if (skip < run) {
+      piece.pa = pages.memory.addrOf(frames[i]) + (i === 0 ? pages.firstOffset : 0) + skip;
+      piece.length = Math.min(length, run - skip);
+      return;
+    }
+    skip -= run;
+  }
+  piece.va = trailer.va + skip;
+  piece.length = Math.min(length, trailer.len - skip);
+  if (!(piece.length > 0)) {
+    panic(`mbuf: ext trailer overrun: byte ${skip} of a trailer of ${trailer.len}`);
+  }
+}
+
+export class MbufBytes {
+  /** Bytes and calls of RAM-to-RAM moves: data that the chain operations had to copy. */
+  copies: number;
+  copiedBytes: Bytes;
+  readonly #kmem: Kmem;
+  readonly #piece: Piece;
+  /** For moves that no port can do in one go. */
+  readonly #staged: Uint8Array;
+
+  constructor(kmem: Kmem) {
+    this.copies = 0;
+    this.copiedBytes = 0;
+    this.#kmem = kmem;
+    this.#piece = new Piece();
+    this.#staged = new Uint8Array(PAGE);
+  }
+
+  /** Copy `length` bytes from `offset` of the data of `m` to `to[at…]`. => `to` has room, `m` has them. */
+  read(m: Mbuf, offset: Bytes, to: Uint8Array, at: number, length: Bytes): void {
+    if ((m.flags & EXTPG) === 0) {
+      const pa = dataPa(m);
+      if (pa >= 0) this.#readPa(pa + offset, to, at, length);
+      else this.#readVa(m.data + offset, to, at, length);
+      return;
+    }
+    const piece = this.#piece;
+    for (let done = 0; done < length; done += piece.length) {
+      pieceAt(m, offset + done, length - done, piece);
+      if (piece.pa >= 0) this.#readPa(piece.pa, to, at + done, piece.length);
+      else this.#readVa(piece.va, to, at + done, piece.length);
+    }
+  }
+
+  /** Copy `from[at…]` to `offset` of the data of `m`. => `m` is mapped and has room. */
+  write(m: Mbuf, offset: Bytes, from: Uint8Array, at: number, length: Bytes): void {
+    const pa = dataPa(m);
+    if (pa >= 0) {
+      if (this.#kmem.cpu.write(pa + offset, from, at, length) !== OK) notRam(pa + offset, length);
+    } else {
+      const va = m.data + offset;
+      if (this.#kmem.space.copyout(va, from, at, length) !== length) notMapped(va, length);
+    }
+  }
+
+  /** Copy between two mbufs, each from an offset of its data. => `to` is mapped; the ranges do not overlap. */
+  move(to: Mbuf, toOffset: Bytes, from: Mbuf, fromOffset: Bytes, length: Bytes): void {
+    if (length <= 0) return;
+    this.copies++;
+    this.copiedBytes += length;
+    if ((from.flags & EXTPG) === 0) {
+      const toPa = dataPa(to);
+      const fromPa = dataPa(from);
+      if (toPa >= 0 && fromPa >= 0) {
+        const error = this.#kmem.cpu.copy(toPa + toOffset, fromPa + fromOffset, length);
+        if (error !== OK) notRam(fromPa, length);
+        return;
+      }
+    }
+    const staged = this.#staged;
+    for (let done = 0; done < length; ) {
+      const run = Math.min(length - done, PAGE);
+      this.read(from, fromOffset + done, staged, 0, run);
+      this.write(to, toOffset + done, staged, 0, run);
+      done += run;
+    }
+  }
+
+  /** Zero `length` bytes from `offset` of the data of `m`. => `m` is mapped and has room. */
+  zero(m: Mbuf, offset: Bytes, length: Bytes): void {
+    const pa = dataPa(m);
+    if (pa >= 0) {
+      if (this.#kmem.cpu.zero(pa + offset, length) !== OK) notRam(pa + offset, length);
+      return;
+    }
+    this.#staged.fill(0);
+    for (let done = 0; done < length; ) {
+      const run = Math.min(length - done, PAGE);
+      this.write(m, offset + done, this.#staged, 0, run);
+      done += run;
+    }
+  }
+
+  /**
+   * Call `f` for each piece of [`offset`, `offset + length`) of the data of `m`, with its kernel address
+   * (in the direct map for frames), until it returns something else than 0. @returns the last result.
+   */
+  apply<A>(
+    m: Mbuf,
+    offset: Bytes,
+    length: Bytes,
+    f: (arg: A, va: VirtAddr, length: Bytes) => number,
+    arg: A,
+  ): number {
+    if ((m.flags & EXTPG) === 0) return f(arg, m.data + offset, length);
+    const piece = new Piece();
+    for (let done = 0; done < length; done += piece.length) {
+      pieceAt(m, offset + done, length - done, piece);
+      const va = piece.pa >= 0 ? this.#kmem.pmaps.direct.va(piece.pa) : piece.va;
+      if (va < 0) panic(`mbuf: ${hex(piece.pa)} is not in the direct map`);
+      const result = f(arg, va, piece.length);
+      if (result !== 0) return result;
+    }
+    return 0;
+  }
+
+  #readPa(pa: PhysAddr, to: Uint8Array, at: number, length: Bytes): void {
+    if (this.#kmem.cpu.read(pa, to, at, length) !== OK) notRam(pa, length);
+  }
+
+  #readVa(va: VirtAddr, to: Uint8Array, at: number, length: Bytes): void {
+    if (this.#kmem.space.copyin(va, to, at, length) !== length) notMapped(va, length);
+  }
+}
+
+function notRam(pa: PhysAddr, length: Bytes): never {
+  panic(`mbuf: ${length} bytes at ${hex(pa)} are not RAM`);
+}
+
+function notMapped(va: VirtAddr, length: Bytes): never {
+  panic(`mbuf: ${length} bytes of external storage at ${hex(va)} are not mapped`);
+}
