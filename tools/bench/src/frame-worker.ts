@@ -44,7 +44,7 @@ function inLeaps(n: number, visit: (i: number) => void): void {
 
 /** A machine with all frames in use but those that `isFree` names, in the order of their allocation. */
 function fragmented(frames: number, isFree: (frame: Frame) => boolean): PhysMem {
-  const mem = new PhysMem({ banks: [{ base: 0, size: frames * PAGE }] });
+  const mem = new PhysMem({ banks: [{ base: 0, size: frames * PAGE }], lowReserve: [0, 0] });
   const all = new Int32Array(frames);
   for (let i = 0; i < frames; i++) all[i] = mem.allocFrame();
   inLeaps(frames, (i) => {

@@ -5,7 +5,6 @@
  * so the growth of the used heap is what was allocated.
  */
 import { getHeapStatistics } from "node:v8";
-import { median } from "./arithmetic.ts";
 
 /** Room for what the operations could allocate: nothing may be collected meanwhile. */
 export const GARBAGE_FLAGS: readonly string[] = Object.freeze([
@@ -42,12 +41,15 @@ function growth(body: (n: number) => void, operations: number): number {
   return grown < 0 ? grown : Math.max(0, grown - (before - first)) / operations;
 }
 
-/** The same, the median of some repeats. @throws when most of them were spoilt. */
-export function garbageOf(body: (n: number) => void, operations: number, repeats = 5): number {
+/**
+ * The same in steady state: the least of some repeats, as code that is not compiled for good yet boxes
+ * numbers. @throws when most repeats were spoilt.
+ */
+export function garbageOf(body: (n: number) => void, operations: number, repeats = 7): number {
   warmUsed();
   const all = Array.from({ length: repeats }, () => growth(body, operations));
   const sound = all.filter((grown) => grown >= 0);
   // The compiler's threads may give back a little, late; a collection spoils all repeats.
   if (sound.length < repeats / 2) throw new Error("garbage was collected while it was measured");
-  return median(sound);
+  return Math.min(...sound);
 }

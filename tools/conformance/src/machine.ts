@@ -37,7 +37,7 @@ function ramOf(spec: MachineSpec): PhysMem {
     banks.push({ base: last, size: PAGE_SIZE });
   }
   banks.sort((a, b) => a.base - b.base);
-  const mem = new PhysMem({ banks });
+  const mem = new PhysMem({ banks, lowReserve: [0, 0] });
   while (mem.freeFrames > 0) mem.allocFrame();
   return mem;
 }

@@ -25,8 +25,8 @@ afterEach(() => {
 function forgetful(config: MachineConfig): Machine {
   return machine({
     ...config,
-    dmaBackend: (pool, kmem) => {
-      const whole = config.dmaBackend(pool, kmem);
+    dmaBackend: (pool, kmem, membus) => {
+      const whole = config.dmaBackend(pool, kmem, membus);
       return { ...whole, sync: (tag, map, ops) => whole.sync(tag, map, ops & ~leftOut) };
     },
   });

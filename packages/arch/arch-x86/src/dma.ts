@@ -14,10 +14,12 @@ import type { BouncePool, BounceZone } from "@physio/busdma-bounce";
 import {
   addBouncePage,
   addrNeedsBounce,
+  attachBouncePage,
   BounceState,
   clearReservation,
   copyIn,
   copyOut,
+  frameNeedsBounce,
   freeBouncePages,
   reservePages,
 } from "@physio/busdma-bounce";
@@ -34,9 +36,17 @@ import {
   panic,
 } from "@physio/kern";
 import type { PhysMem } from "@physio/physmem";
+import { ROW_MASK, SECTION_SHIFT } from "@physio/physmem";
 import type { Kmem, Pmap } from "@physio/pmap";
+import { LEAF_PAGES, leafIndex, leafOf } from "@physio/pmap";
 import type { MemoryHistory } from "./memory.ts";
 import { X86Memory } from "./memory.ts";
+
+// This module's own names: the compiler folds them.
+const PAGE = PAGE_SIZE;
+const SHIFT = SECTION_SHIFT;
+const ROW = ROW_MASK;
+const LEAF = LEAF_PAGES;
 
 /** Pages that all zones may grow to by map creation. @bsd #Y MAX_BPAGES (amd64) */
 export const MAX_BPAGES = 8192;
@@ -154,28 +164,45 @@ class X86Dma {
         return loadDirect(tag, pmap, va, len, segs);
       }
     }
+    return this.#loadVirtual(tag, state, pmap, va, len, segs);
+  }
+
+  /** Page by page, by frame: no address crosses a call but that of a chunk. */
+  #loadVirtual(
+    tag: DmaTag,
+    state: BounceState | null,
+    pmap: Pmap,
+    va: VirtAddr,
+    len: Bytes,
+    segs: SegList,
+  ): Errno {
     const kernelVa = pmap === tag.kernelPmap;
+    const keep = (tag.flags & BusDma.KEEP_PG_OFFSET) !== 0;
+    const { sectionAddr } = pmap.mem;
+    let leaf = leafOf(va);
+    let index = leafIndex(va);
+    let frames = pmap.leaf(leaf);
+    let offset = pageOffset(va);
     for (let done = 0; done < len; ) {
-      const pa = pmap.extract(va + done);
-      if (pa < 0)
+      const frame = frames === null ? NO_FRAME : frames[index];
+      if (frame < 0)
         panic(`bus_dma: load of ${len} bytes at ${va}: nothing is mapped at ${va + done}`);
-      let size = Math.min(len - done, PAGE_SIZE - pageOffset(pa));
-      let addr: BusAddr = pa as number;
-      if (state !== null && state.needed > 0 && addrNeedsBounce(map, pa)) {
+      let size = Math.min(len - done, PAGE - offset);
+      let addr = sectionAddr[frame >> SHIFT] + (frame & ROW) * PAGE + offset;
+      if (state !== null && state.needed > 0 && frameNeedsBounce(tag, frame, offset)) {
         size = Math.min(this.#chunk(tag, size), len - done);
-        const dataVa = kernelVa ? va + done : -1;
-        addr = addBouncePage(
-          map,
-          state,
-          dataVa,
-          this.#mem.frameOf(pa),
-          NO_FRAME,
-          pageOffset(pa),
-          size,
-        );
+        const row = attachBouncePage(state, frame, NO_FRAME, offset, size);
+        if (kernelVa) state.zone.dataVa[row] = va + done;
+        addr = state.zone.busAddr[row] + (keep ? offset : 0);
       }
       if (!add(tag, segs, addr, size)) return E.EFBIG;
       done += size;
+      for (offset += size; offset >= PAGE; offset -= PAGE) {
+        if (++index === LEAF) {
+          frames = pmap.leaf(++leaf);
+          index = 0;
+        }
+      }
     }
     return E.OK;
   }
@@ -303,14 +330,25 @@ class X86Dma {
   }
 
   #countBuffer(map: DmaMap, state: BounceState, pmap: Pmap, va: VirtAddr, len: Bytes): void {
+    const { tag } = map;
+    let leaf = leafOf(va);
+    let index = leafIndex(va);
+    let frames = pmap.leaf(leaf);
+    let offset = pageOffset(va);
     for (let done = 0; done < len; ) {
-      const pa = pmap.extract(va + done);
-      let size = Math.min(len - done, PAGE_SIZE - pageOffset(va + done));
-      if (pa >= 0 && addrNeedsBounce(map, pa)) {
-        size = this.#chunk(map.tag, size);
+      const frame = frames === null ? NO_FRAME : frames[index];
+      let size = Math.min(len - done, PAGE - offset);
+      if (frame >= 0 && frameNeedsBounce(tag, frame, offset)) {
+        size = this.#chunk(tag, size);
         state.needed++;
       }
       done += size;
+      for (offset += size; offset >= PAGE; offset -= PAGE) {
+        if (++index === LEAF) {
+          frames = pmap.leaf(++leaf);
+          index = 0;
+        }
+      }
     }
   }
 

@@ -4,8 +4,9 @@
  */
 
 import { x86Backend } from "@physio/arch-x86";
-import type { DmaMap, DmaSemantics, DmaTag, SegList, TagOptions } from "@physio/busdma";
+import type { DmaContext, DmaMap, DmaSemantics, DmaTag, SegList, TagOptions } from "@physio/busdma";
 import { BUS_DMA_LOCK, createTag, FIXED } from "@physio/busdma";
+import type { DmaAllocator } from "@physio/busdma/impl";
 import type { BounceState } from "@physio/busdma-bounce";
 import { BouncePool } from "@physio/busdma-bounce";
 import type { Bytes, Frame, VirtAddr } from "@physio/kern";
@@ -35,11 +36,10 @@ export class SmallMachine {
   readonly pool: BouncePool;
   readonly mutex: Mutex;
   readonly results: Result[];
-  readonly #semantics: DmaSemantics;
-  readonly #trace: Trace;
+  readonly context: DmaContext;
   #nextVa: VirtAddr;
 
-  constructor(maxPages: number, semantics: DmaSemantics = FIXED) {
+  constructor(maxPages: number, semantics: DmaSemantics = FIXED, allocator?: DmaAllocator) {
     this.mem = new PhysMem({
       banks: [
         { base: MiB, size: MiB },
@@ -50,13 +50,12 @@ export class SmallMachine {
     this.sched = new Scheduler();
     this.mutex = new Mutex(this.sched, "driver");
     this.results = [];
-    this.#semantics = semantics;
-    this.#trace = new Trace();
+    const trace = new Trace();
     this.#nextVa = 32 * TiB;
     this.pool = new BouncePool({
       mem: this.mem,
       sched: this.sched,
-      trace: this.#trace,
+      trace,
       sysctl: new SysctlTree(),
       maxPages,
       allocPage: (high) => {
@@ -64,18 +63,18 @@ export class SmallMachine {
         return frame === NO_FRAME ? -1 : this.mem.addrOf(frame);
       },
     });
+    this.context = {
+      backend: x86Backend(this.pool, this.kmem, allocator),
+      semantics,
+      kernelPmap: this.kmem.pmap,
+      trace,
+    };
   }
 
   /** A tag of a 24-bit device with the driver's mutex as its lock. */
   tag(options: TagOptions = {}): DmaTag {
-    const context = {
-      backend: x86Backend(this.pool, this.kmem),
-      semantics: this.#semantics,
-      kernelPmap: this.kmem.pmap,
-      trace: this.#trace,
-    };
     const lock = (op: number) => (op === BUS_DMA_LOCK ? this.mutex.enter() : this.mutex.exit());
-    return createTag(context, null, { lowAddr: REACH, lock, segments: 64, ...options });
+    return createTag(this.context, null, { lowAddr: REACH, lock, segments: 64, ...options });
   }
 
   /** Frames above the device's reach or below it, in a row. */

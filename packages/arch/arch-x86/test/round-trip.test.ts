@@ -4,10 +4,12 @@
  */
 import type { DmaTag, TagOptions } from "@physio/busdma";
 import { BusDma, FIXED, SEED, Sync } from "@physio/busdma";
-import type { Memdesc } from "@physio/carriers";
-import { Bio, BioFlag } from "@physio/carriers";
+import type { CamFlag as CamFlags, Memdesc } from "@physio/carriers";
+import { Bio, BioFlag, CamFlag, Ccb, Uio, UioRw, Xpt } from "@physio/carriers";
+import { Mbuf, MbufFlag } from "@physio/carriers/mbuf";
 import type { Frame } from "@physio/kern";
 import { Errno, MAXADDR, PAGE_SIZE } from "@physio/kern";
+import { PmapSpace, Prot } from "@physio/pmap";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { pattern } from "./bytes.ts";
@@ -138,7 +140,62 @@ const forms: Record<string, (m: Memory, machine: SmallMachine) => Memdesc> = {
       maOffset: m.offset,
       bcount: m.length,
     }),
+  "kernel uio": (m, { kmem }) => uio(kmem.space, m.va, m),
+  "user uio": (m, { kmem }) => {
+    const user = new PmapSpace(kmem.pmaps.create("user"), false, kmem.cpu);
+    const rights = Prot.READ | Prot.WRITE;
+    for (const [i, frame] of m.ma.entries()) {
+      user.pmap.enter(0x10_0000 + i * PAGE, frame, rights);
+    }
+    return uio(user, 0x10_0000, m);
+  },
+  mbuf: (m) => ({
+    kind: "mbuf",
+    mbuf: chain(pieces(m, 5000, false).map(([at, len]) => ({ data: m.va + at, len }))),
+  }),
+  "unmapped mbuf": (m, { mem }) => {
+    const end = m.offset + m.length;
+    const used = Math.ceil(end / PAGE);
+    const single = used === 1;
+    const pages = {
+      memory: mem,
+      header: { va: 0, len: 0 },
+      frames: m.ma.slice(0, used),
+      firstOffset: m.offset,
+      lastLength: single ? m.length : end - (used - 1) * PAGE,
+      trailer: { va: 0, len: 0 },
+    };
+    const flags = MbufFlag.EXT | MbufFlag.EXTPG;
+    return { kind: "mbuf", mbuf: chain([{ data: 0, len: m.length, flags, pages }]) };
+  },
+  "ccb list": (m) => {
+    const list = pieces(m, 5000, false).map(([at, length]) => ({ base: m.va + at, length }));
+    return ccb(CamFlag.DATA_SG, { list, listCount: list.length, length: m.length });
+  },
+  "ccb physical list": (m, { mem }) => {
+    const list = pieces(m, 5000, true).map(([at, length]) => ({
+      base: (mem.addrOf(m.ma[Math.floor(at / PAGE)]) as number) + (at % PAGE),
+      length,
+    }));
+    return ccb(CamFlag.DATA_SG_PADDR, { list, listCount: list.length });
+  },
 };
+
+function uio(space: PmapSpace, base: number, m: Memory): Memdesc {
+  const iov = pieces(m, 5000, false).map(([at, length]) => ({ base: base + at, length }));
+  return { kind: "uio", uio: new Uio(UioRw.READ, space, iov, 0) };
+}
+
+function ccb(data: CamFlags, fields: Partial<Ccb>): Memdesc {
+  const made = new Ccb(Xpt.SCSI_IO, CamFlag.DIR_BOTH | data);
+  return { kind: "ccb", ccb: Object.assign(made, fields) };
+}
+
+function chain(parts: Partial<Mbuf>[]): Mbuf {
+  let next: Mbuf | null = null;
+  for (const part of parts.toReversed()) next = Object.assign(new Mbuf(), part, { next });
+  return next!;
+}
 
 interface Case {
   readonly layout: readonly boolean[];

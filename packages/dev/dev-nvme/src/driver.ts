@@ -185,6 +185,7 @@ export class NvmeDriver {
     const { list } = tracker;
     this.#prps.build(segs, list.bus);
     if (this.#prps.listBytes > 8) {
+      list.mem.map.sync(Sync.POSTWRITE); // of the command that had the list before
       this.#config.kmem.write(list.va, this.#prps.list.subarray(0, this.#prps.listBytes));
       list.mem.map.sync(Sync.PREWRITE);
     }

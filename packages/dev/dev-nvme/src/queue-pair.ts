@@ -33,6 +33,7 @@ export class DmaPage {
 
   /** => the device does not use it any more. */
   free(): void {
+    this.mem.map.sync(Sync.POSTREAD | Sync.POSTWRITE);
     this.mem.map.unload();
     this.mem.free();
   }
@@ -73,6 +74,7 @@ export class QueuePair {
     this.entries = Math.min(entries, PAGE_SIZE / SQE_SIZE);
     this.submissions = new DmaPage(tag, `submission queue ${qid}`);
     this.completions = new DmaPage(tag, `completion queue ${qid}`);
+    this.completions.mem.map.sync(Sync.PREREAD);
     this.#device = device;
     this.#kmem = kmem;
     this.#stride = stride;
@@ -87,6 +89,7 @@ export class QueuePair {
   /** Put a command into the ring and ring the doorbell. => fewer than `entries` − 1 are outstanding. */
   submit(command: Uint8Array): void {
     const { mem, va } = this.submissions;
+    mem.map.sync(Sync.POSTWRITE); // of the command whose entry this was
     this.#kmem.write(va + this.#tail * SQE_SIZE, command);
     this.#tail = (this.#tail + 1) % this.entries;
     mem.map.sync(Sync.PREWRITE);

@@ -20,6 +20,7 @@ import {
   pageOffset,
   panic,
 } from "@physio/kern";
+import { ROW_MASK, SECTION_SHIFT } from "@physio/physmem";
 import { Ktr, traceEvent } from "@physio/trace";
 import type { BounceState } from "./map-state.ts";
 import { bounceOf } from "./map-state.ts";
@@ -28,11 +29,25 @@ import type { BouncePool } from "./pool.ts";
 // This module's own names: the compiler folds them.
 const OK: Errno = E.OK;
 const PAGE = PAGE_SIZE;
+const SHIFT = SECTION_SHIFT;
+const ROW = ROW_MASK;
 const DEFER = traceEvent(Ktr.BOUNCE, "bounce defer", "needed", "reserved");
 const COPY = traceEvent(Ktr.BOUNCE, "bounce copy", "pages", "bytes", "toPage");
 
 /** Whether `addr` lies in the window that the tag excludes, or breaks its alignment, and no filter lets it pass. @bsd #Y addr_needs_bounce */
 export function addrNeedsBounce({ tag }: Pick<DmaMap, "tag">, addr: PhysAddr): boolean {
+  if (tag.filtered) return filtersReject(tag, addr);
+  if (addr > tag.lowAddr && addr <= tag.highAddr) return true;
+  return tag.alignment !== 1 && isMisaligned(tag, addr);
+}
+
+/**
+ * The same of the byte `offset` bytes into `frame`. For loops over pages: no address crosses a call,
+ * where it would be boxed.
+ */
+export function frameNeedsBounce(tag: DmaTag, frame: Frame, offset: Bytes): boolean {
+  const { sectionAddr } = tag.kernelPmap.mem;
+  const addr: PhysAddr = sectionAddr[frame >> SHIFT] + (frame & ROW) * PAGE + offset;
   if (tag.filtered) return filtersReject(tag, addr);
   if (addr > tag.lowAddr && addr <= tag.highAddr) return true;
   return tag.alignment !== 1 && isMisaligned(tag, addr);
@@ -129,14 +144,30 @@ export function addBouncePage(
   offset: Bytes,
   count: Bytes,
 ): BusAddr {
+  const { zone } = state;
+  const row = attachBouncePage(state, frame, frame2, offset, count);
+  zone.dataVa[row] = va;
+  return zone.busAddr[row] + inPage(map, offset);
+}
+
+/**
+ * The same without an address in or out, for loops over pages: the caller writes the data's kernel
+ * address to `zone.dataVa`, which says −1, and reads where the page is from `zone.busAddr`.
+ * @returns the page's row.
+ */
+export function attachBouncePage(
+  state: BounceState,
+  frame: Frame,
+  frame2: Frame,
+  offset: Bytes,
+  count: Bytes,
+): number {
   if (!(state.needed > 0 && state.reserved > 0)) {
     panic(`bounce: the map needs ${state.needed} pages, ${state.reserved} reserved`);
   }
   state.needed--;
   state.reserved--;
-  const { zone } = state;
-  const row = zone.attach(state.pages, va, frame, frame2, offset, count);
-  return zone.busAddr[row] + inPage(map, offset);
+  return state.zone.attach(state.pages, -1, frame, frame2, offset, count);
 }
 
 /** Where a chunk that began `offset` into its page begins in its bounce page. */
@@ -154,47 +185,52 @@ export function copyIn(pool: BouncePool, map: DmaMap, state: BounceState): void 
   copyAll(pool, map, state, false);
 }
 
+/**
+ * Copy all pages of the map through the CPU's port. Pages that adjoin in the pool and whose data
+ * adjoin in the client's memory are one copy.
+ */
 function copyAll(pool: BouncePool, map: DmaMap, state: BounceState, toPage: boolean): void {
   const { zone } = state;
   let bytes = 0;
+  // The run in hand: where it begins on both sides, and how long it is.
+  let page: PhysAddr = 0;
+  let client: PhysAddr = 0;
+  let length = 0;
   for (let row = state.pages.head; row >= 0; row = zone.next[row]) {
-    copyPage(pool, map, state, row, toPage);
-    bytes += zone.dataCount[row];
+    const count = zone.dataCount[row];
+    const start = zone.busAddr[row] + inPage(map, zone.dataOffset[row]);
+    for (let done = 0; done < count; ) {
+      const from = clientAddress(map, state, row, done);
+      const run = Math.min(count - done, PAGE - pageOffset(from));
+      if (length > 0 && start + done === page + length && from === client + length) {
+        length += run;
+      } else {
+        if (length > 0) copyRun(pool, state, page, client, length, toPage);
+        page = start + done;
+        client = from;
+        length = run;
+      }
+      done += run;
+    }
+    bytes += count;
   }
+  if (length > 0) copyRun(pool, state, page, client, length, toPage);
   zone.totalBounced++;
   zone.pagesCopied += state.pages.count;
   pool.trace.record(COPY, state.pages.count, bytes, toPage ? 1 : 0);
 }
 
-/**
- * Copy one page's data, through the CPU's port, in as few runs as the client's memory has.
- * => the page lies in one piece; the client's bytes adjoin as far as their frames do.
- */
-function copyPage(
+function copyRun(
   pool: BouncePool,
-  map: DmaMap,
   state: BounceState,
-  row: number,
+  page: PhysAddr,
+  client: PhysAddr,
+  length: Bytes,
   toPage: boolean,
 ): void {
-  const { zone } = state;
   const { cpu } = pool;
-  const count = zone.dataCount[row];
-  const page = zone.busAddr[row] + inPage(map, zone.dataOffset[row]);
-  let start = clientAddress(map, state, row, 0);
-  let from = 0; // where the run that begins at `start` begins in the data
-  for (let done = Math.min(count, PAGE - pageOffset(start)); ; ) {
-    const client = done < count ? clientAddress(map, state, row, done) : -1;
-    if (client !== start + (done - from)) {
-      const run = done - from;
-      const error = toPage ? cpu.copy(page + from, start, run) : cpu.copy(start, page + from, run);
-      if (error !== OK) panic(`bounce ${zone.name}: client data at ${start} is not RAM`);
-      if (done === count) return;
-      start = client;
-      from = done;
-    }
-    done = Math.min(count, done + PAGE);
-  }
+  const error = toPage ? cpu.copy(page, client, length) : cpu.copy(client, page, length);
+  if (error !== OK) panic(`bounce ${state.zone.name}: client data at ${client} is not RAM`);
 }
 
 /** Physical address of byte `done` of the client data behind a bounce page. */

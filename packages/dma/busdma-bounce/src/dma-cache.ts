@@ -78,10 +78,9 @@ export class DmaCache {
   }
 
   #each(list: SyncList, call: CacheCall, partial: boolean): void {
-    const { count, pairs } = list;
-    for (let i = 0; i < count; i++) {
-      const where = pairs[2 * i];
-      const length = pairs[2 * i + 1];
+    for (let i = 0; i < list.count; i++) {
+      const where = list.where(i);
+      const length = list.length(i);
       if (where >= 0) this.#range(call, true, where, length, partial);
       else this.#pages(call, -1 - where, length, partial);
     }

@@ -1,9 +1,11 @@
 export {
   addBouncePage,
   addrNeedsBounce,
+  attachBouncePage,
   clearReservation,
   copyIn,
   copyOut,
+  frameNeedsBounce,
   freeBouncePages,
   reservePages,
 } from "./bounce.ts";

@@ -49,6 +49,24 @@ for (const { name, first, second, same } of sharing) {
   });
 }
 
+test("zones of different memory domains are different, and say which one they prefer", () => {
+  const asked: number[] = [];
+  const sysctl = new SysctlTree();
+  const pool = new BouncePool({
+    mem: new PhysMem({ banks: [{ base: PAGE_SIZE, size: 64 * PAGE_SIZE }] }),
+    sched: new Scheduler(),
+    trace: new Trace(),
+    sysctl,
+    allocPage: (_highest, domain) => asked.push(domain) * PAGE_SIZE,
+  });
+  const zones = [pool.zoneFor(LOW, 1, 0), pool.zoneFor(LOW, 1, 1), pool.zoneFor(LOW, 1)];
+  expect(new Set(zones).size).toBe(3);
+  expect(pool.zoneFor(LOW, 1, 1)).toBe(zones[1]);
+  for (const zone of zones) pool.grow(zone, 1);
+  expect(asked).toEqual([0, 1, -1]);
+  expect([0, 1, 2].map((i) => sysctl.get(`hw.busdma.zone${i}.domain`))).toEqual([0, 1, -1]);
+});
+
 test("the first zone that fits is taken, not the best", () => {
   const { pool } = poolOf(0);
   const strict = pool.zoneFor(LOW, 4 * PAGE_SIZE);

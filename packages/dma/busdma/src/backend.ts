@@ -25,7 +25,9 @@ export interface DmaBackend {
   readonly tagCreate: (tag: DmaTag) => unknown;
   /** => the tag has no maps. */
   readonly tagDestroy: (tag: DmaTag) => void;
-  /** Private state of a map; null when no load of it ever needs anything: then complete, sync and unload are not called. `flags`: COHERENT. @throws {ErrnoError} ENOMEM. */
+  /** The tag is not destroyed, as it still has maps. For those who watch; most leave it out. */
+  readonly tagBusy?: ((tag: DmaTag) => void) | null;
+  /** Private state of a map; null when no load of it ever needs anything: then loads of kernel memory are translated without asking, and complete, sync and unload are not called. `flags`: COHERENT. @throws {ErrnoError} ENOMEM. */
   readonly mapCreate: (tag: DmaTag, map: DmaMap, flags: BusDma) => unknown;
   /** @returns OK; EBUSY: it holds resources of a load. */
   readonly mapDestroy: (tag: DmaTag, map: DmaMap) => Errno;
@@ -67,6 +69,8 @@ export interface DmaBackend {
   ) => Errno;
   /** The load has ended with `error`; last chance to change `segs` or to clean up. @bsd #Y _bus_dmamap_complete */
   readonly complete: (tag: DmaTag, map: DmaMap, segs: SegList, error: Errno) => void;
+  /** The callback of a load has returned; `segs`, which it was given, is nobody's now. For those who watch; most leave it out. */
+  readonly delivered?: ((tag: DmaTag, map: DmaMap, segs: SegList) => void) | null;
   /** Copy bounced data and maintain caches. */
   readonly sync: (tag: DmaTag, map: DmaMap, ops: Sync) => void;
   readonly unload: (tag: DmaTag, map: DmaMap) => void;
@@ -80,6 +84,7 @@ export function defineBackend(b: DmaBackend): DmaBackend {
     name: b.name,
     tagCreate: b.tagCreate,
     tagDestroy: b.tagDestroy,
+    tagBusy: b.tagBusy ?? null,
     mapCreate: b.mapCreate,
     mapDestroy: b.mapDestroy,
     memAlloc: b.memAlloc,
@@ -88,6 +93,7 @@ export function defineBackend(b: DmaBackend): DmaBackend {
     loadPhys: b.loadPhys,
     loadPages: b.loadPages,
     complete: b.complete,
+    delivered: b.delivered ?? null,
     sync: b.sync,
     unload: b.unload,
     isIdentity: b.isIdentity,

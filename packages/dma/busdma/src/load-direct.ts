@@ -9,6 +9,7 @@
  * Ranges are for backends, chains for maps whose backend has no part in their loads (`md` null).
  */
 import type { Mbuf } from "@physio/carriers";
+import { mbufLength } from "@physio/carriers";
 import type { Bytes, Errno, VirtAddr } from "@physio/kern";
 import { Errno as E, PAGE_SIZE, pageOffset, panic } from "@physio/kern";
 import { ROW_MASK, SECTION_SHIFT } from "@physio/physmem";
@@ -98,6 +99,11 @@ export function loadDirect(
   return OK;
 }
 
+/** A chain that does not fit may also be longer than the tag allows, which is said first. */
+function tooBig(tag: DmaTag, chain: Mbuf): Errno {
+  return tag.checkLength && !(mbufLength(chain) <= tag.maxSize) ? E.EINVAL : EFBIG;
+}
+
 /** What `loadChainDirect` says of a chain with an unmapped mbuf. No errno. */
 export const NOT_DIRECT = -1;
 /** MbufFlag.EXTPG, without the mbuf code. */
@@ -125,7 +131,10 @@ export function loadChainDirect(tag: DmaTag, chain: Mbuf, segs: SegList): Errno 
   let frames: Int32Array | null = null;
   for (let m: Mbuf | null = chain; m !== null; m = m.next) {
     let left = m.len;
-    if (!(left > 0)) continue;
+    if (!(left > 0)) {
+      if (left !== 0) sum = Number.NaN; // negative or NaN: no length
+      continue;
+    }
     if ((m.flags & UNMAPPED) !== 0) return NOT_DIRECT;
     sum += left;
     let within = m.data - base;
@@ -149,7 +158,7 @@ export function loadChainDirect(tag: DmaTag, chain: Mbuf, segs: SegList): Errno 
       ) {
         size += run;
       } else {
-        if (++last === capacity) return EFBIG;
+        if (++last === capacity) return tooBig(tag, chain);
         addr[last] = pa;
         size = run;
       }

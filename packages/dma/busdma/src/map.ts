@@ -29,7 +29,7 @@ import type { TraceEvent } from "@physio/trace";
 import { Ktr, traceEvent } from "@physio/trace";
 import type { Sync } from "./flags.ts";
 import { BusDma } from "./flags.ts";
-import { loadChainDirect, NOT_DIRECT } from "./load-direct.ts";
+import { loadChainDirect, loadDirect, NOT_DIRECT } from "./load-direct.ts";
 import type { DmaMemory } from "./memory.ts";
 import type { SegList } from "./seg-list.ts";
 import type { DmaTag } from "./tag.ts";
@@ -114,14 +114,18 @@ export class DmaMap {
   ): Errno {
     const { tag } = this;
     const { segs } = tag;
-    let error = this.#begin(length, segs);
-    if (error === OK) {
-      error = tag.backend.loadBuffer(tag, this, tag.kernelPmap, va, length, flags, segs);
-      // The common end, without a call: nothing bounced, nobody traces (2 ns of 20).
-      if (this.md === null && error === OK && (tag.trace.mask & TRACED) === 0) {
+    // The common case, without asking the backend: nothing bounces, nobody traces.
+    if (this.md === null && tag.flat && length > 0 && length <= tag.maxLoad) {
+      const direct = loadDirect(tag, tag.kernelPmap, va, length, segs);
+      if (direct === OK && (tag.trace.mask & TRACED) === 0) {
         callback(arg, segs, segs.count, OK);
         return OK;
       }
+      return this.#finish(LOAD, length, callback, arg, flags, direct);
+    }
+    let error = this.#begin(length, segs);
+    if (error === OK) {
+      error = tag.backend.loadBuffer(tag, this, tag.kernelPmap, va, length, flags, segs);
     }
     if (error === EINPROGRESS) this.#defer({ kind: "vaddr", va, length }, callback, arg);
     return this.#finish(LOAD, length, callback, arg, flags, error);
@@ -137,6 +141,7 @@ export class DmaMap {
     const { segs } = this.tag;
     const error = this.#loadMbuf(LOAD_MBUF, m, segs, flags | NOWAIT);
     callback(arg, segs, segs.count, error === OK ? m.packetLength : 0, error);
+    if (this.md !== null) this.#delivered();
     return error;
   }
 
@@ -164,6 +169,7 @@ export class DmaMap {
     }
     this.#complete(LOAD_UIO, length, segs, flags, error);
     callback(arg, segs, segs.count, error === OK ? uio.resid : 0, error);
+    if (this.md !== null) this.#delivered();
     return error;
   }
 
@@ -184,7 +190,9 @@ export class DmaMap {
     const { tag } = this;
     if (ccbHasNoData(ccb)) {
       tag.segs.count = 0;
+      if ((tag.trace.mask & TRACED) !== 0) tag.trace.record(LOAD_CCB, flags, 0, OK, 0);
       callback(arg, tag.segs, 0, OK);
+      if (this.md !== null) this.#delivered();
       return OK;
     }
     const length = ccbLength(ccb);
@@ -245,6 +253,7 @@ export class DmaMap {
   ): Errno {
     const { tag } = this;
     const { mem } = tag.kernelPmap;
+    if (!(offset >= 0 && offset < PAGE)) panic(`bus_dma: pages from offset ${offset}`);
     let error = this.#begin(length, this.#listOf(segs));
     let within = offset;
     for (let i = 0, left = length; left > 0 && error === OK; i++) {
@@ -348,6 +357,12 @@ export class DmaMap {
     return error;
   }
 
+  /** A callback has had its list. */
+  #delivered(): void {
+    const { tag } = this;
+    tag.backend.delivered?.(tag, this, tag.segs);
+  }
+
   /** Keep what a later resume needs. @bsd #Y _bus_dmamap_waitok */
   #defer<A>(mem: Memdesc, callback: LoadCallback<A>, arg: A): void {
     this.waiting = true;
@@ -383,6 +398,7 @@ export class DmaMap {
     }
     this.#complete(event, length, segs, flags, error);
     callback(arg, segs, segs.count, error);
+    if (this.md !== null) this.#delivered();
     // EFBIG goes to the callback only; the other two also to the caller, who can pass them on.
     return error === E.ENOMEM || error === E.EINVAL ? error : OK;
   }

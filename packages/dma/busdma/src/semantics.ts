@@ -33,7 +33,7 @@ export interface DmaSemantics {
   readonly refuseImpossible: boolean;
   /** PRE and POST operations in one sync each do their work. */
   readonly syncEachOperation: boolean;
-  /** A load, an unload or a destroy of a map whose load still waits is refused; the original takes it, and loses track. */
+  /** A load or an unload of a map whose load still waits panics; the original takes it, and loses track. */
   readonly waitingMapsAreBusy: boolean;
   /** A misaligned address bounces whatever a filter says; the original asks the filter, which may let it pass. */
   readonly alignmentBeforeFilters: boolean;

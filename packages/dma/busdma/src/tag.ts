@@ -6,7 +6,7 @@
  *
  * Invariant: constraints never change; a tag is destroyed after its maps, its memory and its children.
  */
-import type { BusAddr, Bytes, VirtAddr } from "@physio/kern";
+import type { BusAddr, Bytes, PhysAddr, VirtAddr } from "@physio/kern";
 import { Errno, formatBits, hex, isPowerOf2, PAGE_SIZE, panic } from "@physio/kern";
 import { SECTION_FRAMES } from "@physio/physmem";
 import type { Pmap } from "@physio/pmap";
@@ -86,6 +86,8 @@ export class DmaTag {
   readonly kernelPmap: Pmap;
   readonly trace: Trace;
   readonly checkLength: boolean;
+  /** Longest load that is taken: maxSize, or anything where nobody looks. */
+  readonly maxLoad: Bytes;
   /** Maps alive, and child tags alive. Backends may count memory among the maps. */
   mapCount: number;
   children: number;
@@ -125,6 +127,7 @@ export class DmaTag {
     this.kernelPmap = context.kernelPmap;
     this.trace = context.trace;
     this.checkLength = context.semantics.checkMaxSize;
+    this.maxLoad = this.checkLength ? o.maxSize : Number.MAX_SAFE_INTEGER;
     this.mapCount = 0;
     this.children = 0;
     this.segs = this.segList();
@@ -150,7 +153,10 @@ export class DmaTag {
 
   #destroy(): Errno {
     if (this.#destroyed) panic("bus_dma: a tag is destroyed twice");
-    if (this.mapCount > 0) return Errno.EBUSY;
+    if (this.mapCount > 0) {
+      this.backend.tagBusy?.(this);
+      return Errno.EBUSY;
+    }
     if (this.children > 0 && this.context.semantics.childrenKeepParent) return Errno.EBUSY;
     this.backend.tagDestroy(this);
     this.#destroyed = true;
@@ -173,6 +179,11 @@ export class DmaTag {
   /** A list for loads without a callback that holds all segments a load of this tag can have. */
   segList(): SegList {
     return new SegList(Math.min(this.segments, UNRESTRICTED_CAPACITY));
+  }
+
+  /** Whether a load would use the physical range as it is. @bsd #Y bus_dma_id_mapped */
+  isIdentity(pa: PhysAddr, length: Bytes): boolean {
+    return this.backend.isIdentity(this, pa, length);
   }
 
   /**

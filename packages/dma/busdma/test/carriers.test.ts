@@ -232,3 +232,21 @@ test("a waiting map: fixed refuses what seed takes", () => {
   seed.map.resumeLoad();
   expect(seed.told.results).toEqual([{ error: Errno.OK, segs: [[seed.pa, 16]] }]);
 });
+
+test("a negative length or NaN anywhere in a carrier is EINVAL in fixed", () => {
+  for (const bad of [-1, Number.NaN]) {
+    const s = setUp();
+    const list = [
+      { base: s.va, length: 100 },
+      { base: s.va + 100, length: bad },
+    ];
+    const chain = packet(s.va, [0, 100], [100, bad]);
+    const uio = new Uio(UioRw.READ, s.machine.kmem.space, list, 0);
+    uio.resid = 100;
+    expect(s.map.loadMbufSg(chain, s.tag.segList())).toBe(Errno.EINVAL);
+    expect(s.map.loadMem({ kind: "vlist", list }, s.told.callback, null)).toBe(Errno.EINVAL);
+    expect(s.map.loadUio(uio, s.callback, null)).toBe(Errno.EINVAL);
+    expect(s.map.loadPages([], 0, bad, s.told.callback, null)).toBe(Errno.EINVAL);
+    expect(() => s.map.loadPagesSg([], bad, 1, s.tag.segList())).toThrow(Panic);
+  }
+});

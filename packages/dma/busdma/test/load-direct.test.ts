@@ -194,6 +194,21 @@ describe("loads of mbuf chains of a map that never bounces", () => {
     expect(efbig).toBeGreaterThan(50);
   });
 
+  test("a negative length or NaN in a chain is EINVAL, an empty mbuf is passed over", () => {
+    const pmap = mapped([0, 2]);
+    const context = { backend, semantics: FIXED, kernelPmap: pmap, trace: new Trace(1) };
+    const map = createTag(context, null, { maxSize: MiB }).createMap();
+    for (const [len, error] of [
+      [0, Errno.OK],
+      [-1, Errno.EINVAL],
+      [Number.NaN, Errno.EINVAL],
+    ] as const) {
+      const next = Object.assign(new Mbuf(), { data: BASE, len });
+      const m = Object.assign(new Mbuf(), { data: BASE, len: 8, next });
+      expect(map.loadMbufSg(m, map.tag.segList())).toBe(error);
+    }
+  });
+
   test("an mbuf that is not mapped panics, in its first page or a later one", () => {
     const pmap = mapped([0, 2, 4]);
     const context = { backend, semantics: FIXED, kernelPmap: pmap, trace: new Trace(1) };

@@ -22,13 +22,14 @@ function setUp(verify = true) {
   const inThread = (body: () => void): string => {
     let threw = "";
     // biome-ignore lint/correctness/useYield: a thread that never sleeps
-    sched.spawn("driver", function* (): Sleeps<void> {
+    function* driver(): Sleeps<void> {
       try {
         body();
       } catch (error) {
         threw = (error as Error).message;
       }
-    });
+    }
+    sched.spawn("driver", driver());
     sched.pump();
     return threw;
   };
@@ -122,9 +123,10 @@ test("allocMemWait sleeps until enough memory is free", () => {
   const hoard: number[] = [];
   while (s.machine.mem.freeFrames > 10) hoard.push(s.machine.mem.allocFrame());
   let got: DmaMem | null = null;
-  s.sched.spawn("driver", function* (): Sleeps<void> {
+  function* driver(): Sleeps<void> {
     got = yield* tag.allocMemWait();
-  });
+  }
+  s.sched.spawn("driver", driver());
   s.sched.pump();
   expect(got).toBe(null);
   for (const frame of hoard) {
@@ -139,13 +141,14 @@ test("allocMemWait: more than the machine has is ENOMEM at once", () => {
   const s = setUp();
   const tag = createTag(s.context, null, { maxSize: 2 ** 40 });
   let threw: unknown = null;
-  s.sched.spawn("driver", function* (): Sleeps<void> {
+  function* driver(): Sleeps<void> {
     try {
       yield* tag.allocMemWait();
     } catch (error) {
       threw = error;
     }
-  });
+  }
+  s.sched.spawn("driver", driver());
   s.sched.pump();
   expect(threw).toBeInstanceOf(ErrnoError);
   expect((threw as ErrnoError).errno).toBe(Errno.ENOMEM);

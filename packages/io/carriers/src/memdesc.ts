@@ -21,6 +21,8 @@ import { walkMbuf } from "./mbuf/walk.ts";
 import type { Uio } from "./uio.ts";
 
 const OK: Errno = E.OK;
+/** What a negative length counts as. */
+const NO_LENGTH = Number.NaN;
 /** Longer than any list. */
 const WHOLE_LIST: Bytes = Number.MAX_SAFE_INTEGER;
 
@@ -56,7 +58,7 @@ export interface MemSink {
   pages(ma: readonly Frame[], offset: Bytes, length: Bytes): Errno;
 }
 
-/** Total length of the data. */
+/** Total length of the data; NaN when some length is negative or NaN, which no load takes. */
 export function memdescLength(mem: Memdesc): Bytes {
   switch (mem.kind) {
     case "vaddr":
@@ -82,10 +84,10 @@ export function uioLength(uio: Uio): Bytes {
   return Math.min(uio.resid, listLength(uio.iov, uio.iov.length));
 }
 
-/** Bytes in a chain. @bsd #Y m_length */
+/** Bytes in a chain; NaN as in memdescLength. @bsd #Y m_length */
 export function mbufLength(chain: Mbuf): Bytes {
   let sum: Bytes = 0;
-  for (let m: Mbuf | null = chain; m !== null; m = m.next) sum += m.len;
+  for (let m: Mbuf | null = chain; m !== null; m = m.next) sum += m.len >= 0 ? m.len : NO_LENGTH;
   return sum;
 }
 
@@ -105,7 +107,7 @@ export function ccbLength(ccb: Ccb): Bytes {
 
 function listLength(list: readonly { readonly length: Bytes }[], count: number): Bytes {
   let sum: Bytes = 0;
-  for (let i = 0; i < count; i++) sum += list[i].length;
+  for (let i = 0; i < count; i++) sum += list[i].length >= 0 ? list[i].length : NO_LENGTH;
   return sum;
 }
 

@@ -221,3 +221,12 @@ export function expectPanic(action: () => unknown, ...words: string[]): void {
   }
   expect.fail("nothing was thrown");
 }
+
+/** The chain has this shape, these bytes, and its packet says so. Then it is freed. */
+export function expectChain(b: Bench, m: Mbuf | null, words: string, bytes: Uint8Array): void {
+  expect(b.words(m)).toBe(words);
+  expect(b.bytes(m)).toEqual(bytes);
+  if (m !== null && (m.flags & PKTHDR) !== 0) expect(m.packetLength).toBe(bytes.length);
+  b.pool.check();
+  b.pool.freem(m);
+}

@@ -288,4 +288,4 @@ test(`${CASES} cases of random operations keep every byte and leak nothing`, () 
   const { mbufs, clusters } = roomy.pool.counters;
   expect([mbufs.failures, clusters.failures]).toEqual([0, 0]);
   expect(tight.pool.counters.mbufs.failures).toBeGreaterThan(CASES / 100);
-});
+}, 120_000);

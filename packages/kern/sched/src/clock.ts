@@ -42,8 +42,6 @@ export function whyNoDelay(delay: Nanoseconds, now: Nanoseconds): string {
 
 export class Clock {
   now: Nanoseconds;
-  /** Whether the action of an event runs. */
-  firing: boolean;
   /** The call that the host has to answer before anything can happen, or null. */
   stalledOn: OutsideCall<unknown> | null;
   readonly #choices: Choices | null;
@@ -57,7 +55,6 @@ export class Clock {
 
   constructor(choices: Choices | null) {
     this.now = 0;
-    this.firing = false;
     this.stalledOn = null;
     this.#choices = choices;
     this.#hardware = new EventQueue();
@@ -74,6 +71,12 @@ export class Clock {
     event.time = this.now + delay;
     event.order = this.#order++;
     this.#hardware.insert(event);
+  }
+
+  /** Panics unless a sleep may last `timeout` ns. */
+  checkTimeout(message: string, timeout: Nanoseconds): void {
+    if (isDelay(timeout, this.now)) return;
+    panic(`sleep on "${message}" for ${whyNoDelay(timeout, this.now)}`);
   }
 
   /** Let a thread's timeout happen `delay` ns from now. => it is not pending; `delay` is checked. */
@@ -168,12 +171,6 @@ export class Clock {
     this.#chosen = null;
     this.cancel(event);
     if (event.time > this.now) this.now = event.time;
-    const outer = this.firing; // an event's DELAY lets other events happen
-    this.firing = true;
-    try {
-      event.action();
-    } finally {
-      this.firing = outer;
-    }
+    event.action();
   }
 }

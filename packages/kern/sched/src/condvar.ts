@@ -71,7 +71,7 @@ export class CondVar implements DescribesWait {
 
   #begin(mutex: Mutex): void {
     if (!(mutex instanceof Mutex)) {
-      panic(`condition "${this.name}": waited for with ${String(mutex)}, which is no mutex`);
+      panic(`condition "${this.name}": waited for with ${typeof mutex}, not a mutex`);
     }
     if (!mutex.owned) panic(`condition "${this.name}": waited for without mutex "${mutex.name}"`);
     if (this.#mutex !== mutex && this.#mutex !== null && this.#sched.hasSleepers(this)) {

@@ -2,13 +2,10 @@
  * The scheduler: threads, sleep and wakeup, on a virtual clock.
  *
  * One thread runs at a time, until it sleeps: nothing is preempted. Time stands still while threads
- * run; when none is runnable the clock jumps to the next event. Two kinds of events share the
- * clock: the hardware's (a device finishes) and the timeouts of threads. DELAY runs only the first
- * kind, as on a real machine.
- *
- * With a source of choices the scheduler lets it pick among the runnable threads of the best run
- * queue and among events due together, so a seed or a recorded schedule names an interleaving;
- * without one it is first come, first served.
+ * run; when none is runnable the clock jumps to the next event: the hardware's (a device finishes)
+ * or the timeout of a thread. DELAY lets only the first kind happen, as on a real machine. A source
+ * of choices may pick among the runnable threads of the best run queue and among events due together,
+ * so a seed or a recorded schedule names an interleaving; without one it is first come, first served.
  *
  * Follows sleepqueue(9), sleep(9), DELAY(9) and kern_switch.c. Invariant: a thread is RUNNING if and
  * only if it is `current`; no thread yields while it holds a mutex.
@@ -20,24 +17,15 @@ import { Ktr } from "@physio/trace";
 import { checkScheduler } from "./check.ts";
 import type { Choices, RandomSource } from "./choices.ts";
 import { ChoiceKind, seededChoices } from "./choices.ts";
-import { Clock, choose, isDelay } from "./clock.ts";
+import { Clock, choose } from "./clock.ts";
 import type { Credentials } from "./cred.ts";
 import { Event } from "./events.ts";
+import { giveBackLocks, letGo, takeAgain } from "./held.ts";
 import type { Mutex } from "./mutex.ts";
 import type { SchedulerOptions } from "./options.ts";
 import { OutsideCall } from "./outside.ts";
 import { checkPriority, Priority } from "./priority.ts";
-import {
-  claimBody,
-  giveBackLocks,
-  letGo,
-  refuseEnd,
-  refuseJoin,
-  refuseSleep,
-  refuseToken,
-  refuseYield,
-  takeAgain,
-} from "./refuse.ts";
+import { checkEnd, claimBody, refuseJoin, refusePump, refuseToken, refuseYield } from "./refuse.ts";
 import { deadlockReport, waitReport } from "./report.ts";
 import { queueOf, RunQueues } from "./runq.ts";
 import type { Sleep, Sleeps, WaitChannel } from "./thread.ts";
@@ -73,6 +61,8 @@ export class Scheduler {
   readonly #onTimeout: (thread: Thread) => void;
   readonly #onSettled: (call: OutsideCall<unknown>) => void;
   readonly #onArrival: (call: OutsideCall<unknown>) => void;
+  /** Whether an event happens, or a thread busy-waits for events. */
+  #firing: boolean;
   #nextThreadId: number;
   #nextCallId: number;
 
@@ -96,6 +86,7 @@ export class Scheduler {
       if (this.#clock.settled(call)) this.onUnstalled?.();
     };
     this.#onArrival = (call) => this.#trace?.record(ARRIVAL, call.id, call.failed ? 1 : 0);
+    this.#firing = false;
     this.#nextThreadId = 1;
     this.#nextCallId = 1;
     if (trace !== null)
@@ -119,7 +110,7 @@ export class Scheduler {
   /**
    * Make a runnable thread with the credentials of the one that makes it. An exception that leaves
    * `body` leaves `pump` too, unless the thread is joined. With `again` the thread outlives that: it
-   * gives back the locks that it held and goes on, at its next turn, with the body that `again` makes.
+   * gives back its locks and goes on, at its next turn, with the body that `again` makes.
    * => `body` is a generator that no thread has; `priority` is a whole number from 0 to 255.
    * @bsd #Y kthread_add
    */
@@ -266,10 +257,13 @@ export class Scheduler {
   /** Busy-wait: time passes, hardware events run, threads and timeouts do not. @bsd #Y DELAY(9) */
   delay(time: Nanoseconds): void {
     const running = this.current;
+    const firing = this.#firing;
     this.current = null;
+    this.#firing = true;
     try {
       this.#clock.delay(time);
     } finally {
+      this.#firing = firing;
       this.current = running;
     }
   }
@@ -296,13 +290,13 @@ export class Scheduler {
    * @returns false when there is nothing to do, or nothing before the host has answered `stalledOn`.
    */
   step(): boolean {
-    this.#checkOutside();
+    if (this.current !== null || this.#firing) refusePump(this.current);
     return this.#step();
   }
 
   /** Run until nothing is runnable and no event is due, or until the clock stalls. => as `step` */
   pump(): void {
-    this.#checkOutside();
+    if (this.current !== null || this.#firing) refusePump(this.current);
     while (this.#step());
   }
 
@@ -319,7 +313,7 @@ export class Scheduler {
    * @returns whether `thread` has ended. @throws {Panic} it can never end: who waits for what.
    */
   advance(thread: Thread, steps: number): boolean {
-    this.#checkOutside();
+    if (this.current !== null || this.#firing) refusePump(this.current);
     for (let n = 0; n < steps && thread.state !== DEAD; n++) {
       if (this.#step()) continue;
       if (this.stalledOn !== null) return false;
@@ -354,7 +348,7 @@ export class Scheduler {
    * not before the host has answered a call.
    */
   runSync<T>(body: Sleeps<T>, name = "main"): T {
-    this.#checkOutside();
+    if (this.current !== null || this.#firing) refusePump(this.current);
     const thread = this.start(body, name);
     if (!this.advance(thread, Number.POSITIVE_INFINITY)) {
       panic(
@@ -382,9 +376,8 @@ export class Scheduler {
     priority: number,
   ): Thread {
     const thread = this.current;
-    if (thread === null || (timeout !== 0 && !isDelay(timeout, this.#clock.now))) {
-      refuseSleep(thread, message, timeout, this.#clock.now);
-    }
+    if (thread === null) panic(`sleep on "${message}" outside of a thread`);
+    if (timeout !== 0) this.#clock.checkTimeout(message, timeout);
     if (mutex !== null) letGo(thread, mutex, message);
     if (thread.state !== RUNNING || thread.mutexes !== null) refuseYield(thread, message);
     if (priority !== 0) {
@@ -422,17 +415,20 @@ export class Scheduler {
     }
   }
 
-  /** Panics inside of a thread or of an event. */
-  #checkOutside(): void {
-    if (this.current !== null) panic(`pump inside of thread "${this.current.name}"`);
-    if (this.#clock.firing) panic("pump inside of an event");
-  }
-
   #step(): boolean {
     const thread = this.#pick();
-    if (thread === null) return this.#clock.fireNext();
+    if (thread === null) return this.#fireNext();
     this.#run(thread);
     return true;
+  }
+
+  #fireNext(): boolean {
+    this.#firing = true;
+    try {
+      return this.#clock.fireNext();
+    } finally {
+      this.#firing = false;
+    }
   }
 
   #pick(): Thread | null {
@@ -458,20 +454,22 @@ export class Scheduler {
       else if (thread.state === RUNNING || thread.mutexes !== null) refuseToken(thread);
       this.current = null;
     } catch (error) {
-      if (thread.again !== null) {
-        this.#restart(thread, thread.again);
-        throw error;
-      }
-      this.current = null;
-      this.#end(thread, undefined, error, true);
-      if (!thread.joined) throw error;
+      this.#fail(thread, error);
     }
   }
 
-  #finish(thread: Thread, result: unknown): void {
-    if (thread.mutexes !== null || thread.state !== RUNNING || thread.rwLocks.length > 0) {
-      refuseEnd(thread);
+  #fail(thread: Thread, error: unknown): void {
+    if (thread.again !== null) this.#restart(thread, thread.again);
+    else {
+      this.current = null;
+      this.#end(thread, undefined, error, true);
+      if (thread.joined) return;
     }
+    throw error;
+  }
+
+  #finish(thread: Thread, result: unknown): void {
+    checkEnd(thread);
     this.#end(thread, result, undefined, false);
   }
 
@@ -481,7 +479,6 @@ export class Scheduler {
     this.current = null;
     if (thread.state === RUNNABLE) this.#runnable.remove(thread);
     else this.#takeOff(thread);
-    thread.sleepMutex = null;
     thread.priority = thread.basePriority;
     thread.body = make();
     thread.state = RUNNABLE;

@@ -22,16 +22,16 @@ export function isSleeps(result: unknown): result is Sleeps<void> {
   return (
     typeof result === "object" &&
     result !== null &&
-    typeof (result as { next?: unknown }).next === "function"
+    typeof (result as { next?: unknown }).next === "function" &&
+    Symbol.iterator in result
   );
 }
 
 /** Whether a handler is an async function, or an async generator function, by what the call gave. */
 export function isAsync(result: unknown): boolean {
   if (typeof result !== "object" || result === null) return false;
-  return (
-    typeof (result as { then?: unknown }).then === "function" || Symbol.asyncIterator in result
-  );
+  const { then, next } = result as { then?: unknown; next?: unknown };
+  return typeof then === "function" || (typeof next === "function" && !isSleeps(result));
 }
 
 /** The largest priority; it is the best. */

@@ -157,3 +157,62 @@ test("report tells of all threads at any time", () => {
     '  thread 4 "new" is runnable',
   ]);
 });
+
+describe("a report of many threads", () => {
+  /** Threads that wait for each other in a chain, and at the end for themselves or for nothing. */
+  function chain(sched: Scheduler, count: number, end: (threads: Thread[]) => Sleeps<unknown>) {
+    const threads: Thread[] = [];
+    const link = function* (i: number): Sleeps<void> {
+      yield* i === count - 1 ? end(threads) : sched.sleep(threads[i + 1], "join");
+    };
+    for (let i = 0; i < count; i++) threads.push(sched.start(link(i), `t${i}`));
+    return threads[0];
+  }
+
+  test("names 64 levels of a deep chain, counts the others, and still tells of a cycle", () => {
+    for (const cycle of [false, true]) {
+      const sched = new Scheduler();
+      const first = chain(sched, 20_000, (threads) => sched.sleep(cycle ? threads[7] : {}, "end"));
+      const lines = linesOf(sched, sched.sleep(first, "join"));
+      expect(lines[1]).toBe('  thread 20001 "main" sleeps on "join": the end of thread "t0"');
+      expect(lines[64].trim()).toMatch(/^thread 63 "t62" sleeps on "join"/);
+      const last = ["… 19937 more", '-> thread 8 "t7" again: a cycle'];
+      expect(lines.slice(65).map((line) => line.trim())).toEqual(last.slice(0, cycle ? 2 : 1));
+    }
+  });
+
+  test("tells nothing of who waits, too, for a thread named above, when that is far in", () => {
+    const sched = new Scheduler();
+    const side = sched.start(sched.sleep({}, "forever"), "side");
+    const first = chain(sched, 100, () => sched.sleep(side, "join"));
+    const both = { waitOwners: () => [side, first] };
+    const lines = linesOf(sched, sched.sleep(both, "both"));
+    expect(lines[2]).toBe('    thread 1 "side" sleeps on "forever"');
+    expect(lines.length).toBe(3 + 63 + 1);
+    expect(lines.at(-1)?.trim()).toBe("… 37 more");
+  });
+
+  test("has 256 lines at most, and says how many threads it does not name", () => {
+    const sched = new Scheduler();
+    for (let i = 0; i < 5000; i++) sched.spawn(`t${i}`, sched.sleep({}, "forever"));
+    for (let i = 0; i < 100; i++) new SoftIntr(sched, `swi${i}`, () => {});
+    const lines = linesOf(sched, sched.sleep({}, "forever"));
+    expect(lines.length).toBe(1 + 256 + 2);
+    expect(lines.at(-2)).toBe("  … 4745 more");
+    expect(lines.at(-1)).toMatch(/^ {2}idle: thread 5001 "swi0", .*, … 36 more$/);
+  });
+
+  test("is made quickly when thousands wait for thousands", () => {
+    const sched = new Scheduler();
+    const node = new RwLock(sched, "node");
+    const reader = function* (): Sleeps<void> {
+      yield* node.enter(RW_READER);
+      yield* sched.sleep({}, "forever");
+    };
+    for (let i = 0; i < 4000; i++) sched.spawn(`r${i}`, reader());
+    sched.pump();
+    for (let i = 0; i < 4000; i++) sched.spawn(`w${i}`, node.enter(RW_WRITER));
+    const lines = linesOf(sched, sched.sleep({}, "forever"));
+    expect(lines.at(-1)).toBe("  … 7745 more");
+  });
+});

@@ -4,8 +4,8 @@
  * An arena hands out sub-ranges of the spans it was given and merges what comes back. Small sizes
  * may come from quantum caches, and an arena that runs out may import spans from a source, to which
  * they return when they are wholly free. Follows NetBSD's subr_vmem.c and Bonwick's "Magazines and
- * Vmem". An arena never sleeps: an allocation that cannot be met fails, and `onFree` says when to
- * try again. Any code may call it, also out of `onFree` and out of a source.
+ * Vmem". An arena never sleeps: an allocation that cannot be met fails, and hooks of `onFree` are told
+ * when to try again. Any code may call it, also out of those hooks and out of a source.
  *
  * Invariant (`check`): free segments + `allocated` + `cached` = `total`, and what spans.ts and
  * quantum-cache.ts say.
@@ -15,6 +15,7 @@ import {
   alignUp,
   Errno,
   ErrnoError,
+  isPowerOf2,
   isWhole,
   MAXADDR,
   offsetIn,
@@ -33,6 +34,14 @@ import { Spans } from "./spans.ts";
 const MAX = MAXADDR;
 const INSTANT = Fit.INSTANT;
 
+/** Who is told of each `free`. */
+interface Hook {
+  readonly call: () => void;
+  on: boolean;
+}
+
+const NO_HOOKS: readonly Hook[] = Object.freeze([]);
+
 /** @bsd #P[never sleeps; not found by name; no vmem_destroy] struct vmem, vmem_create, vmem_xcreate, vmem_set_import */
 export class Arena {
   readonly name: string;
@@ -44,8 +53,6 @@ export class Arena {
   allocated = 0;
   /** What slabs of the quantum caches hold and callers do not. */
   cached = 0;
-  /** Called after each `free`, when the arena is in order again: for those who wait for room. */
-  onFree: (() => void) | null;
   readonly #spans: Spans;
   readonly #source: ArenaSource | null;
   readonly #importSize: number;
@@ -56,15 +63,18 @@ export class Arena {
   /** Scratch of the call under way, and of the search for a slab. */
   #want: Request;
   readonly #slabWant: Request;
+  /** Replaced and never changed: a walk over it goes on while hooks come and go. */
+  #hooks: readonly Hook[];
 
   /** @throws {ErrnoError} EINVAL: quantum not a power of 2; sizes of options that are not multiples of it, or too large. */
   constructor(name: string, quantum: number, options: ArenaOptions = {}) {
     const { cacheMax, caches, slabSize, importSize } = settle(name, quantum, options);
     this.name = name;
     this.quantum = quantum;
-    this.onFree = null;
+    const source = options.source ?? null;
+    this.#hooks = NO_HOOKS;
     this.#spans = new Spans(quantum);
-    this.#source = options.source ?? null;
+    this.#source = source instanceof ParentSource ? source.forQuantum(quantum) : source;
     this.#importSize = importSize;
     this.#caches = [];
     for (let i = 1; i <= caches; i++) this.#caches.push(new QuantumCache(i * quantum, slabSize));
@@ -78,10 +88,17 @@ export class Arena {
   }
 
   /**
-   * A source that allocates from `parent`: for arenas that import from another one.
-   * `align`: the importing arena's quantum, where that is larger than the parent's.
+   * A source that allocates from `parent`: for arenas that import from another one. What it gives
+   * starts on a multiple of `align`, or of the importing arena's quantum where that is larger.
+   * @throws {ErrnoError} EINVAL: `parent` is no arena, `align` no power of 2.
    */
-  static from(parent: Arena, align = 0): ArenaSource {
+  static from(parent: Arena, align = 1): ArenaSource {
+    if (!(parent instanceof Arena)) {
+      throw new ErrnoError(Errno.EINVAL, `vmem: a source from ${typeof parent}, no arena`);
+    }
+    if (!isPowerOf2(align)) {
+      throw new ErrnoError(Errno.EINVAL, `vmem ${parent.name}: a source with align ${align}`);
+    }
     return new ParentSource(parent, align);
   }
 
@@ -138,7 +155,7 @@ export class Arena {
     fit: Fit = INSTANT,
   ): number {
     const want = this.#want;
-    want.size = alignUp(size, this.quantum);
+    want.round(size, this.quantum);
     want.align = align === 0 ? this.quantum : align;
     want.phase = phase;
     want.nocross = nocross;
@@ -154,7 +171,26 @@ export class Arena {
     this.#want.at = start;
     this.#want.size = size;
     this.#giveBack();
-    if (this.onFree !== null) this.onFree();
+    if (this.#hooks !== NO_HOOKS) this.#tell();
+  }
+
+  /**
+   * Let `hook` be called after each `free`, when the arena is in order again: for those who wait for
+   * room. Hooks are called in the order of their coming; one that throws keeps the later ones from
+   * being called, and what it throws leaves `free`.
+   * @returns what ends that. @throws {ErrnoError} EINVAL: `hook` is no function.
+   */
+  onFree(hook: () => void): () => void {
+    if (typeof hook !== "function") {
+      throw new ErrnoError(Errno.EINVAL, `vmem ${this.name}: onFree with ${typeof hook}`);
+    }
+    const entry: Hook = { call: hook, on: true };
+    this.#hooks = [...this.#hooks, entry];
+    return () => {
+      entry.on = false;
+      const left = this.#hooks.filter((other) => other !== entry);
+      this.#hooks = left.length === 0 ? NO_HOOKS : left;
+    };
   }
 
   /** Give up the empty slab that each quantum cache keeps. @returns units given up. @bsd #Y vmem_reap */
@@ -213,6 +249,11 @@ export class Arena {
     return `Arena(${name}: ${allocated} of ${total} allocated, quantum ${quantum}${caches}${source})`;
   }
 
+  #tell(): void {
+    const hooks = this.#hooks;
+    for (let i = 0; i < hooks.length; i++) if (hooks[i].on) hooks[i].call();
+  }
+
   #allocPlain(size: number): void {
     const want = this.#want;
     want.plain(size, this.quantum);
@@ -252,12 +293,20 @@ export class Arena {
     return seg === null && this.#import(want) ? this.#spans.search(want) : seg;
   }
 
-  /** Import a span that has a place for `want`. @bsd #Y vmem_import */
+  /**
+   * Import a span that has a place for `want`: multiples of the import size, or else, if the source
+   * has no such span, just what is needed.   @bsd #Y vmem_import
+   */
   #import(want: Request): boolean {
     const least = this.#source === null ? -1 : want.sizeToImport(this.quantum);
-    if (this.#source === null || least < 0) return false;
+    if (least < 0) return false;
     const size = Math.ceil(least / this.#importSize) * this.#importSize;
-    if (!(size <= MAX)) return false;
+    return this.#importSpan(size) || (size > least && this.#importSpan(least));
+  }
+
+  /** Import a span of `size`. */
+  #importSpan(size: number): boolean {
+    if (this.#source === null || !(size <= MAX)) return false;
     // The source may call this arena: such calls get a scratch of their own.
     const outer = this.#want;
     this.#want = outer.inner();
@@ -289,6 +338,7 @@ export class Arena {
   /** Take back what #want says. */
   #giveBack(): void {
     const { at, size } = this.#want;
+    if (typeof at !== "number" || typeof size !== "number") this.#noNumbers(at, size);
     const rounded = alignUp(size, this.quantum);
     const { used } = this.#spans;
     used.key = at;
@@ -336,6 +386,11 @@ export class Arena {
   #isRange(start: number, size: number): boolean {
     if (!isWhole(start) || !isWhole(size) || size === 0 || start + size - 1 > MAX) return false;
     return offsetIn(start, this.quantum) === 0 && offsetIn(size, this.quantum) === 0;
+  }
+
+  #noNumbers(at: unknown, size: unknown): never {
+    const kinds = `${typeof at} ${String(at)} with size ${typeof size} ${String(size)}`;
+    throw new ErrnoError(Errno.EINVAL, `vmem ${this.name}: free of ${kinds}`);
   }
 
   #notAllocated(at: number): never {

@@ -70,9 +70,14 @@ export class Request {
     return this.#inner;
   }
 
+  /** `size`, rounded up to the quantum; what is no number becomes NaN, which `judge` refuses. */
+  round(size: number, quantum: number): void {
+    this.size = typeof size === "number" ? alignUp(size, quantum) : Number.NaN;
+  }
+
   /** Only `size`, rounded up to the quantum, counts. => `judge` is called next. */
   plain(size: number, quantum: number): void {
-    this.size = alignUp(size, quantum);
+    this.round(size, quantum);
     this.align = quantum;
     this.phase = 0;
     this.nocross = 0;
@@ -83,7 +88,7 @@ export class Request {
 
   /** As `given`; what is not given means no constraint. => `judge` is called next. */
   given(size: number, quantum: number, given: Constraints): void {
-    this.size = alignUp(size, quantum);
+    this.round(size, quantum);
     this.align = given.align ?? quantum;
     this.phase = given.phase ?? 0;
     this.nocross = given.nocross ?? 0;

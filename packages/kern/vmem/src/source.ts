@@ -25,7 +25,7 @@ interface Parent {
   free(start: number, size: number): void;
 }
 
-/** Imports by allocating from another arena. */
+/** Imports by allocating from another arena; `align`: what its ranges start on a multiple of. */
 export class ParentSource implements ArenaSource {
   readonly #parent: Parent;
   readonly #align: number;
@@ -33,6 +33,11 @@ export class ParentSource implements ArenaSource {
   constructor(parent: Parent, align: number) {
     this.#parent = parent;
     this.#align = align;
+  }
+
+  /** The same for an arena of this quantum, whose spans start on multiples of it. */
+  forQuantum(quantum: number): ParentSource {
+    return quantum <= this.#align ? this : new ParentSource(this.#parent, quantum);
   }
 
   import(size: number): number {

@@ -181,7 +181,7 @@ describe("queries", () => {
     const cached = new Arena("iova", 0x10, { quantumCacheMax: 0x10, source: Arena.from(plain) });
     cached.alloc(1);
     expect(show(cached)).toBe(
-      "Arena(iova: 0 of 0 allocated, quantum 16, 0 cached up to size 16, imports)",
+      "Arena(iova: 16 of 112 allocated, quantum 16, 48 cached up to size 16, imports)",
     );
   });
 });
@@ -191,14 +191,15 @@ test("onFree is called after each free, when what was freed can be had", () => {
   it.add(0, 0x400);
   let got: number[] = [];
   const whole = it.alloc(0x400);
-  it.onFree = () => got.push(it.alloc(0x400));
+  const off = it.onFree(() => got.push(it.alloc(0x400)));
   it.free(whole, 0x400);
   expect(got).toEqual([0]);
   got = [];
-  it.onFree = () => got.push(it.allocated);
+  off();
+  const end = it.onFree(() => got.push(it.allocated));
   it.free(0, 0x400);
   it.free(it.alloc(0x20), 0x20);
-  it.onFree = null;
+  end();
   it.free(it.alloc(0x20), 0x20);
   expect(got).toEqual([0, 0]);
   it.check();
@@ -245,5 +246,123 @@ test("10,000 segments in any order: the hash grows, and each is found again", ()
     for (let i = 0; i < 10_000; i++) it.free(held[(i * 3571) % 10_000], 0x1000);
     it.check();
     expect([it.allocated, it.maxFree]).toEqual([0, 2 ** 34]);
+  }
+});
+
+describe("onFree", () => {
+  test("calls all hooks in the order of their coming, each until it is ended", () => {
+    const it = new Arena("test", 0x10);
+    it.add(0, 0x400);
+    const log: string[] = [];
+    const hook = (name: string) => it.onFree(() => log.push(name));
+    const round = () => {
+      log.length = 0;
+      it.free(it.alloc(0x20), 0x20);
+      return log.join(" ");
+    };
+    expect(round()).toBe("");
+    const ends = ["a", "b", "c"].map(hook);
+    expect(round()).toBe("a b c");
+    ends[1]();
+    ends[1]();
+    expect(round()).toBe("a c");
+    ends[0]();
+    ends[2]();
+    expect(round()).toBe("");
+    hook("d");
+    expect(round()).toBe("d");
+  });
+
+  test("takes the same hook twice, and each end ends one", () => {
+    const it = new Arena("test", 0x10);
+    it.add(0, 0x400);
+    let count = 0;
+    const hook = () => count++;
+    const ends = [it.onFree(hook), it.onFree(hook)];
+    it.free(it.alloc(1), 1);
+    expect(count).toBe(2);
+    ends[0]();
+    ends[0]();
+    it.free(it.alloc(1), 1);
+    expect(count).toBe(3);
+  });
+
+  test("does not call a hook that an earlier one has ended, or one that has just come", () => {
+    const it = new Arena("test", 0x10);
+    it.add(0, 0x400);
+    const log: string[] = [];
+    const ends: (() => void)[] = [];
+    ends.push(
+      it.onFree(() => {
+        log.push("first");
+        ends[1]();
+        if (log.length === 1) it.onFree(() => log.push("late"));
+      }),
+      it.onFree(() => log.push("never")),
+      it.onFree(() => log.push("last")),
+    );
+    it.free(it.alloc(1), 1);
+    expect(log).toEqual(["first", "last"]);
+    it.free(it.alloc(1), 1);
+    expect(log).toEqual(["first", "last", "first", "last", "late"]);
+  });
+
+  test("passes on what a hook throws, when the arena is in order", () => {
+    const it = new Arena("test", 0x10);
+    it.add(0, 0x400);
+    const end = it.onFree(() => {
+      throw new Error("hook");
+    });
+    const at = it.alloc(0x20);
+    expect(() => it.free(at, 0x20)).toThrow("hook");
+    expect(it.allocated).toBe(0);
+    it.check();
+    end();
+    it.free(it.alloc(0x400), 0x400);
+  });
+
+  for (const bad of [null, undefined, "hook", {}]) {
+    test(`refuses ${bad === null ? "null" : typeof bad}`, () => {
+      const it = new Arena("test", 0x10);
+      const call = () => it.onFree(bad as unknown as () => void);
+      expect(call).toThrow(expect.objectContaining({ errno: Errno.EINVAL }));
+      expect(call).toThrow(`vmem test: onFree with ${typeof bad}`);
+    });
+  }
+});
+
+describe("strings, booleans and the like are no numbers", () => {
+  const calls: Record<string, (it: Arena, bad: number) => unknown> = {
+    "the size of alloc": (it, bad) => it.alloc(bad),
+    "the size of alloc with constraints": (it, bad) => it.alloc(bad, {}),
+    "the size of xalloc": (it, bad) => it.xalloc(bad),
+    align: (it, bad) => it.alloc(0x10, { align: bad }),
+    phase: (it, bad) => it.alloc(0x10, { align: 0x40, phase: bad }),
+    nocross: (it, bad) => it.alloc(0x10, { nocross: bad }),
+    min: (it, bad) => it.alloc(0x10, { min: bad }),
+    max: (it, bad) => it.alloc(0x10, { max: bad }),
+    "the start of a span": (it, bad) => it.add(bad, 0x10),
+    "the size of a span": (it, bad) => it.add(0x1000, bad),
+    "the start of free": (it, bad) => it.free(bad, 0x10),
+    "the size of free": (it, bad) => it.free(0x10, bad),
+    quantum: (_it, bad) => new Arena("bad", bad),
+    quantumCacheMax: (_it, bad) => new Arena("bad", 0x10, { quantumCacheMax: bad }),
+    importSize: (_it, bad) => new Arena("bad", 0x10, { importSize: bad }),
+  };
+  for (const [name, call] of Object.entries(calls)) {
+    test(`for ${name}`, () => {
+      for (const cached of [0, 0x20]) {
+        const it = new Arena("test", 0x10, { quantumCacheMax: cached });
+        it.add(0, 0x400);
+        const held = [it.alloc(0x10), it.alloc(0x10)];
+        for (const bad of ["16", true, [16]]) {
+          expect(() => call(it, bad as unknown as number), String(bad)).toThrow(
+            expect.objectContaining({ errno: Errno.EINVAL }),
+          );
+        }
+        it.check();
+        for (const at of held) it.free(at, 0x10);
+      }
+    });
   }
 });

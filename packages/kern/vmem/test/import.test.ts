@@ -227,9 +227,9 @@ describe("sources", () => {
     const { parent, child } = family(0, 0x100);
     const got: number[] = [];
     const at = child.alloc(0x100);
-    parent.onFree = () => {
+    parent.onFree(() => {
       if (got.length < 1) got.push(child.alloc(0x40));
-    };
+    });
     child.free(at, 0x100);
     expect([got, child.allocated, parent.allocated]).toEqual([[0], 0x40, 0x100]);
     child.check();
@@ -239,12 +239,12 @@ describe("sources", () => {
     const { parent, child } = family(0, 0x800, 0x30);
     child.free(child.alloc(0x20), 0x20);
     const got: number[] = [];
-    parent.onFree = () => {
+    const off = parent.onFree(() => {
       if (got.length === 0) got.push(child.xalloc(0x40, 0x40));
-    };
+    });
     expect(child.alloc(0x1000)).toBe(-1); // the hook was first, and has a span
     expect([got, child.allocated, child.total]).toEqual([[0], 0x40, 0x800]);
-    parent.onFree = null;
+    off();
     child.free(0, 0x40);
     expect(child.alloc(0x1000)).toBe(0);
     child.check();
@@ -255,6 +255,103 @@ describe("sources", () => {
       const make = () => new Arena("bad", 0x10, { source: giving(0), importSize });
       expect(make).toThrow(expect.objectContaining({ errno: Errno.EINVAL }));
       expect(make).toThrow(`vmem bad: importSize ${importSize} with quantum 16`);
+    });
+  }
+});
+
+describe("a source that cannot give the import size", () => {
+  test("is asked for what is needed, and gets just that back", () => {
+    const parent = new Arena("parent", 0x10);
+    parent.add(2 ** 40, 0x180);
+    const asked: number[] = [];
+    const inner = Arena.from(parent);
+    const source: ArenaSource = {
+      import(size) {
+        asked.push(size);
+        return inner.import(size);
+      },
+      release: (start, size) => inner.release(start, size),
+    };
+    const it = new Arena("child", 0x10, { source, importSize: 0x100 });
+    const [a, b] = [it.alloc(0x20), it.alloc(0xf0)];
+    expect([a, b, it.total]).toEqual([2 ** 40, -1, 0x100]);
+    const c = it.alloc(0x70, { align: 0x10, phase: 0, nocross: 0 });
+    const d = it.alloc(0xf0);
+    expect([c, d]).toEqual([2 ** 40 + 0x20, -1]);
+    const e = it.alloc(0x71);
+    expect([e, it.total, asked]).toEqual([
+      2 ** 40 + 0x100,
+      0x180,
+      [0x100, 0x100, 0xf0, 0x100, 0xf0, 0x100, 0x80],
+    ]);
+    it.check();
+    for (const [at, size] of [
+      [a, 0x20],
+      [c, 0x70],
+      [e, 0x71],
+    ]) {
+      it.free(at, size);
+    }
+    expect([it.total, parent.allocated, parent.maxFree]).toEqual([0, 0, 0x180]);
+  });
+
+  test("also when the import size is beyond the last address", () => {
+    const source: ArenaSource = { import: () => 0x1000, release: () => {} };
+    const it = new Arena("child", 0x10, { source, importSize: 2 ** 52 });
+    expect([it.alloc(0x20), it.total]).toEqual([0x1000, 0x20]);
+  });
+
+  test("gives a slab, and the room for its alignment", () => {
+    const parent = new Arena("parent", 0x10);
+    parent.add(0x1010, 0x70);
+    const it = new Arena("child", 0x10, { source: Arena.from(parent), quantumCacheMax: 0x10 });
+    expect([it.alloc(0x10), it.cached, it.total]).toEqual([0x1040, 0x30, 0x70]);
+    it.check();
+  });
+
+  test("is not asked twice for the same size", () => {
+    let asked = 0;
+    const source: ArenaSource = {
+      import: () => {
+        asked++;
+        return -1;
+      },
+      release: () => {},
+    };
+    const it = new Arena("child", 0x10, { source, importSize: 0x20 });
+    expect([it.alloc(0x40), asked]).toEqual([-1, 1]);
+    expect([it.alloc(0x30), asked]).toEqual([-1, 3]);
+  });
+});
+
+describe("a source from an arena", () => {
+  test("gives what a child with a larger quantum needs, whatever else was said", () => {
+    for (const align of [undefined, 1, 0x10, 0x1000]) {
+      const parent = new Arena("parent", 0x10);
+      parent.add(0x10, 0x8000);
+      const source = Arena.from(parent, align);
+      const child = new Arena("child", 0x1000, { source, importSize: 0x1000 });
+      const small = new Arena("small", 0x20, { source, importSize: 0x20 });
+      expect([child.alloc(0x1000), child.alloc(1)]).toEqual([0x1000, 0x2000]);
+      expect(small.alloc(1)).toBe(align === 0x1000 ? 0x3000 : 0x20);
+      for (const it of [parent, child, small]) it.check();
+    }
+  });
+
+  const parent = new Arena("parent", 0x10);
+  for (const align of [0, 3, -1, 0.5, Number.NaN, "16", 2 ** 53]) {
+    test(`refuses align ${typeof align} ${align}`, () => {
+      const make = () => Arena.from(parent, align as number);
+      expect(make).toThrow(expect.objectContaining({ errno: Errno.EINVAL }));
+      expect(make).toThrow(`vmem parent: a source with align ${align}`);
+    });
+  }
+
+  for (const bad of [null, undefined, 5, { alloc: () => 0 }]) {
+    test(`refuses ${bad === null ? "null" : typeof bad} for a parent`, () => {
+      const make = () => Arena.from(bad as unknown as Arena);
+      expect(make).toThrow(expect.objectContaining({ errno: Errno.EINVAL }));
+      expect(make).toThrow(`vmem: a source from ${typeof bad}, no arena`);
     });
   }
 });

@@ -114,7 +114,7 @@ class Run {
       ...(this.source === null ? {} : { source: this.source, importSize: 48 * Q }),
     };
     this.it = new Arena("child", Q, options);
-    this.it.onFree = () => this.freed++;
+    this.it.onFree(() => this.freed++);
     for (const i of [2, 0, 3, 1]) {
       (this.parent ?? this.it).add(o.base + SPANS[i][0] * Q, SPANS[i][1] * Q);
     }

@@ -68,7 +68,7 @@ export class Machine {
     this.membus = new Membus({ mem, trace, sched: this.sched, now: () => this.sched.now });
     this.kmem = new Kmem(mem, { cpu: this.membus.cpu, sched: this.sched });
     this.bouncePool = this.#makeBouncePool();
-    const backend = config.dmaBackend(this.bouncePool, this.kmem);
+    const backend = config.dmaBackend(this.bouncePool, this.kmem, this.membus);
     const context = {
       backend,
       semantics,

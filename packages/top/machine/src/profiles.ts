@@ -13,6 +13,7 @@ import type { DmaBackend } from "@physio/busdma/impl";
 import type { BouncePool } from "@physio/busdma-bounce";
 import type { BusAddr, Bytes } from "@physio/kern";
 import { Errno, ErrnoError, GiB, KiB, MAXADDR, MAXADDR_32BIT, MiB, PAGE_SIZE } from "@physio/kern";
+import type { Membus } from "@physio/membus";
 import type { BankConfig } from "@physio/physmem";
 import type { Kmem } from "@physio/pmap";
 
@@ -22,7 +23,8 @@ export interface MachineConfig {
   readonly banks: readonly BankConfig[];
   readonly mmioBase: BusAddr;
   readonly mmioSize: Bytes;
-  readonly dmaBackend: (pool: BouncePool, kmem: Kmem) => DmaBackend;
+  /** `membus` is for backends that watch it. */
+  readonly dmaBackend: (pool: BouncePool, kmem: Kmem, membus: Membus) => DmaBackend;
   readonly semantics: DmaSemantics;
   /** Highest bus address that the disk controller reaches. */
   readonly diskReach: BusAddr;
@@ -65,7 +67,7 @@ function x86Machine(profile: string, diskReach: BusAddr, options: ProfileOptions
     banks: pcBanks(options.ram ?? 8 * GiB),
     mmioBase: MMIO_BASE as number,
     mmioSize: MMIO_SIZE,
-    dmaBackend: x86Backend,
+    dmaBackend: (pool, kmem) => x86Backend(pool, kmem),
     semantics: options.semantics ?? FIXED,
     diskReach,
     bouncePages: options.bouncePages ?? 0,

@@ -15,6 +15,7 @@ import { Errno, hex, offsetIn, panic } from "@physio/kern";
 import type { PhysMem } from "@physio/physmem";
 import type { CacheConfig } from "./data-cache.ts";
 import { DataCache } from "./data-cache.ts";
+import type { AccessWatcher } from "./watcher.ts";
 import { WriteCombine } from "./write-combine.ts";
 
 /** How a mapping is cached. The numbers are plain so that they fit a column. */
@@ -41,6 +42,8 @@ export class CpuPort {
   readonly lineSize: Bytes;
   /** The cache model, for its counters and questions; null when coherent. */
   readonly cache: DataCache | null;
+  /** Told of each access before it happens; copies are a read and a write. */
+  watcher: AccessWatcher | null;
   readonly #mem: PhysMem;
   /** Made by the first combined store. */
   #combine: WriteCombine | null;
@@ -53,6 +56,7 @@ export class CpuPort {
     this.coherent = cache === null;
     this.lineSize = cache === null ? 0 : cache.line;
     this.cache = cache;
+    this.watcher = null;
     this.#mem = mem;
     this.#combine = null;
     this.#staged = new Uint8Array(this.lineSize);
@@ -70,6 +74,7 @@ export class CpuPort {
     attr: CacheAttr = WRITE_BACK,
   ): Errno {
     checkMove(pa, to, at, length);
+    if (this.watcher !== null && length > 0) this.watcher.cpu(pa, length, false);
     if (this.cache === null && attr === WRITE_BACK) return this.#mem.read(pa, to, at, length);
     if (!this.#mem.isRam(pa, length)) return EFAULT;
     switch (attr) {
@@ -97,6 +102,7 @@ export class CpuPort {
     attr: CacheAttr = WRITE_BACK,
   ): Errno {
     checkMove(pa, from, at, length);
+    if (this.watcher !== null && length > 0) this.watcher.cpu(pa, length, true);
     if (this.cache === null && attr === WRITE_BACK) return this.#mem.write(pa, from, at, length);
     if (!this.#mem.isRam(pa, length)) return EFAULT;
     switch (attr) {
@@ -128,7 +134,7 @@ export class CpuPort {
     length: Bytes,
     attr: CacheAttr = WRITE_BACK,
   ): void {
-    if (this.cache === null && attr === WRITE_BACK) {
+    if (this.cache === null && attr === WRITE_BACK && this.watcher === null) {
       this.#mem.readFrames(frame, offset, to, at, length);
     } else if (this.read(this.#mem.addrOf(frame) + offset, to, at, length, attr) !== OK) {
       panicNoRam("read", frame, offset, length);
@@ -144,7 +150,7 @@ export class CpuPort {
     length: Bytes,
     attr: CacheAttr = WRITE_BACK,
   ): void {
-    if (this.cache === null && attr === WRITE_BACK) {
+    if (this.cache === null && attr === WRITE_BACK && this.watcher === null) {
       this.#mem.writeFrames(frame, offset, from, at, length);
     } else if (this.write(this.#mem.addrOf(frame) + offset, from, at, length, attr) !== OK) {
       panicNoRam("write", frame, offset, length);
@@ -153,8 +159,9 @@ export class CpuPort {
 
   /** `zero` in the same way. => all of it is RAM, else panic. */
   zeroFrame(frame: Frame, offset: Bytes, length: Bytes): void {
-    if (this.cache === null) this.#mem.fillFrames(frame, offset, length, 0);
-    else if (this.fill(this.#mem.addrOf(frame) + offset, length, 0) !== OK) {
+    if (this.cache === null && this.watcher === null) {
+      this.#mem.fillFrames(frame, offset, length, 0);
+    } else if (this.fill(this.#mem.addrOf(frame) + offset, length, 0) !== OK) {
       panicNoRam("zero", frame, offset, length);
     }
   }
@@ -168,6 +175,10 @@ export class CpuPort {
     checkRange(from, length);
     if (!(length === 0 || to + length <= from || from + length <= to)) {
       panic(`cpu: copy of ${length} bytes from ${hex(from)} to ${hex(to)} overlaps`);
+    }
+    if (this.watcher !== null && length > 0) {
+      this.watcher.cpu(from, length, false);
+      this.watcher.cpu(to, length, true);
     }
     const { cache } = this;
     if (cache === null) return this.#mem.copy(to, from, length);
@@ -191,6 +202,7 @@ export class CpuPort {
   fill(pa: PhysAddr, length: Bytes, value: number): Errno {
     checkRange(pa, length);
     if (!(Number.isInteger(value) && value >= 0 && value <= 0xff)) panic(`cpu: fill with ${value}`);
+    if (this.watcher !== null && length > 0) this.watcher.cpu(pa, length, true);
     if (this.cache === null) return this.#mem.fill(pa, length, value);
     if (!this.#mem.isRam(pa, length)) return EFAULT;
     this.cache.fill(pa, length, value);

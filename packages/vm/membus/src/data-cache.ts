@@ -10,7 +10,7 @@
  * Invariant (`check`): a valid line is in its set, once, and is RAM; an invalid one is clean.
  * Only the CPU port calls this. Nothing is allocated after construction.
  */
-import type { Bytes, PhysAddr } from "@physio/kern";
+import type { Bytes, Frame, PhysAddr } from "@physio/kern";
 import {
   Errno,
   ErrnoError,
@@ -54,8 +54,11 @@ const DROP = 2;
 function checkGeometry(config: CacheConfig, sets: number, ways: number): void {
   const { line, evictOneIn = 1, prefetchOneIn = 1 } = config;
   const lines = line === 32 || line === 64 || line === 128;
-  const shape = isPowerOf2(sets) && sets <= MAX_SETS && isWhole(ways) && ways >= 1;
+  const shape = isWhole(sets) && isPowerOf2(sets) && sets <= MAX_SETS && isWhole(ways) && ways >= 1;
   const odds = isWhole(evictOneIn) && isWhole(prefetchOneIn) && evictOneIn * prefetchOneIn >= 1;
+  if (typeof config.random?.next !== "function") {
+    throw new ErrnoError(Errno.EINVAL, "membus: cache without a random source");
+  }
   if (!lines || !shape || ways > MAX_WAYS || !odds) {
     throw new ErrnoError(
       Errno.EINVAL,
@@ -190,6 +193,27 @@ export class DataCache {
   /** Dirty lines that overlap the range go to RAM, then all that overlap are dropped. @bsd #Y cpu_dcache_wbinv_range */
   writeBackInvalidate(pa: PhysAddr, length: Bytes): void {
     this.#maintain(pa, length, CLEAN + DROP);
+  }
+
+  /**
+   * A coherent device is about to read, or to write, `length` bytes from `offset` of `frame` on: what
+   * is dirty there reaches RAM first, and before a write no line stays. By frame, since a call would
+   * box an address. => all of it is RAM.
+   */
+  snoop(frame: Frame, offset: Bytes, length: Bytes, write: boolean): void {
+    if (this.#valid === 0) return;
+    const { line } = this;
+    const base = this.#base;
+    const within = offsetIn(offset, line);
+    base[0] = this.#mem.addrOfKnown(frame) + (offset - within);
+    for (let done = -within; done < length; done += line) {
+      const slot = this.#find();
+      if (slot >= 0) {
+        if (this.#dirty[slot] === 1) this.#clean(slot);
+        if (write) this.#drop(slot);
+      }
+      base[0] += line;
+    }
   }
 
   // ---- questions

@@ -172,6 +172,8 @@ export class DevicePort {
     if (length === 0) return OK;
     if (this.#posted !== null) this.#posted.flush();
     const route = this.#route;
+    const { watcher } = this.#bus;
+    if (watcher !== null) watcher.device(this, route.asked[0], length, false);
     const refused = route.resolve(length, false);
     if (refused !== null) return this.#fault("read", length, refused);
     this.#checkRoom(to, at, length);
@@ -194,6 +196,8 @@ export class DevicePort {
     this.#checkLength(at, length);
     if (length === 0) return OK;
     const route = this.#route;
+    const { watcher } = this.#bus;
+    if (watcher !== null) watcher.device(this, route.asked[0], length, true);
     const refused = route.resolve(length, true);
     if (refused !== null) return this.#fault("write", length, refused);
     this.#checkRoom(from, at, length);

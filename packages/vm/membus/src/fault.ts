@@ -24,13 +24,16 @@ export interface BusFault {
   readonly address: BusAddr;
   readonly length: Bytes;
   readonly reason: FaultReason;
+  /** First address of the granule that the translation refused, as it was asked for; else undefined. */
+  readonly granule: BusAddr | undefined;
   readonly time: Nanoseconds;
 }
 
-/** One line: `nvme0 read 0x100000000+4096: beyond reach`; a requester other than 0 follows the name. */
+/** One line: `nvme0 read 0x100000000+4096: beyond reach`; a requester other than 0 follows the name, a granule that was refused the reason. */
 export function formatFault(fault: BusFault): string {
-  const { port, requester, direction, address, length, reason } = fault;
+  const { port, requester, direction, address, length, reason, granule } = fault;
   const who = requester === 0 ? port : `${port} (requester ${hex(requester)})`;
   const where = address < 0 ? `${address}` : hex(address);
-  return `${who} ${direction} ${where}+${length}: ${reason}`;
+  const which = granule === undefined ? "" : ` (${hex(granule)})`;
+  return `${who} ${direction} ${where}+${length}: ${reason}${which}`;
 }

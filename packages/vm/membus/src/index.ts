@@ -11,3 +11,4 @@ export { Membus } from "./membus.ts";
 export type { MmioHandler, MmioWindow } from "./mmio.ts";
 export type { EventClock, PostedConfig } from "./posted.ts";
 export type { InboundWindow, Translation } from "./route.ts";
+export type { AccessWatcher } from "./watcher.ts";

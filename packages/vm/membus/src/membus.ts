@@ -17,6 +17,7 @@ import { DevicePort } from "./device-port.ts";
 import type { BusFault } from "./fault.ts";
 import type { MmioWindow } from "./mmio.ts";
 import type { EventClock } from "./posted.ts";
+import type { AccessWatcher } from "./watcher.ts";
 
 export interface MembusConfig {
   readonly mem: PhysMem;
@@ -40,6 +41,8 @@ export class Membus {
   readonly ports: DevicePort[];
   /** Called with each fault of any port, after it was counted. */
   onFault: ((fault: BusFault) => void) | null;
+  /** Told of each device's access before it happens. The CPU's are `cpu.watcher`'s. */
+  watcher: AccessWatcher | null;
   readonly #windows: MmioWindow[];
 
   /** @throws {ErrnoError} EINVAL: a cache whose geometry makes no sense. */
@@ -52,6 +55,7 @@ export class Membus {
     if (!this.cpu.coherent) config.mem.cachedBy = this.cpu; // freed frames leave the cache
     this.ports = [];
     this.onFault = null;
+    this.watcher = null;
     this.#windows = [];
   }
 

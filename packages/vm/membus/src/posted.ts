@@ -12,10 +12,13 @@
 import type { Bytes, Frame, Nanoseconds, PhysAddr } from "@physio/kern";
 import { Errno, ErrnoError, isWhole, PAGE_SIZE, pageOffset } from "@physio/kern";
 import type { PhysMem } from "@physio/physmem";
+import type { DataCache } from "./data-cache.ts";
 import { storeBytes } from "./page-bytes.ts";
 
 /** What membus needs of a scheduler: device events on the machine's clock. */
 export interface EventClock {
+  /** The time; `after` counts from it. */
+  readonly now: Nanoseconds;
   event(action: () => void): object;
   after(event: object, delay: Nanoseconds): void;
 }
@@ -35,7 +38,7 @@ export class PostedWrites {
   /** Writes on their way. */
   count: number;
   readonly #mem: PhysMem;
-  readonly #now: () => Nanoseconds;
+  readonly #snooped: DataCache | null;
   readonly #clock: EventClock;
   readonly #depth: number;
   readonly #latency: Nanoseconds;
@@ -49,10 +52,10 @@ export class PostedWrites {
   readonly #event: object;
   #pending: boolean;
 
-  /** => `now` is `clock`'s time. @throws {ErrnoError} EINVAL: a queue that makes no sense, no clock. */
+  /** `snooped`: the cache that writes of a coherent device go through, or null. @throws {ErrnoError} EINVAL: a queue that makes no sense, no clock. */
   constructor(
     mem: PhysMem,
-    now: () => Nanoseconds,
+    snooped: DataCache | null,
     clock: EventClock | null,
     config: PostedConfig,
     who: string,
@@ -65,7 +68,7 @@ export class PostedWrites {
     }
     this.count = 0;
     this.#mem = mem;
-    this.#now = now;
+    this.#snooped = snooped;
     this.#clock = clock;
     this.#depth = depth;
     this.#latency = latency;
@@ -81,7 +84,7 @@ export class PostedWrites {
 
   /** Send bytes on their way; a full queue first delivers its oldest. => the range is RAM, `from` has the bytes. */
   post(pa: PhysAddr, from: Uint8Array, at: number, length: Bytes): void {
-    const due = this.#now() + this.#latency;
+    const due = this.#clock.now + this.#latency;
     for (let done = 0; done < length; ) {
       const offset = pageOffset(pa + done);
       const run = Math.min(length - done, PAYLOAD, PAGE - offset);
@@ -113,6 +116,7 @@ export class PostedWrites {
     const place = this.#head;
     const frame: Frame = this.#frame[place];
     const size = this.#size[place];
+    if (this.#snooped !== null) this.#snooped.snoop(frame, this.#offset[place], size, true);
     storeBytes(this.#mem, frame, this.#offset[place], this.#bytes, place * PAYLOAD, size);
     this.#head = this.#placeOf(1);
     this.count--;
@@ -120,7 +124,7 @@ export class PostedWrites {
 
   /** The event: deliver what is due, wait for the rest. */
   #arrive(): void {
-    const now = this.#now();
+    const { now } = this.#clock;
     this.#pending = false;
     while (this.count > 0 && this.#due[this.#head] <= now) this.#deliver();
     if (this.count > 0) this.#wait(this.#due[this.#head] - now);

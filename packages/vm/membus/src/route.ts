@@ -12,6 +12,7 @@
  */
 import type { BusAddr, Bytes, PhysAddr } from "@physio/kern";
 import {
+  alignDown,
   Errno,
   ErrnoError,
   hex,
@@ -28,7 +29,7 @@ import type { FaultReason } from "./fault.ts";
 export interface Translation {
   /**
    * Where `address` leads, or −1: `requester` may not go there. One answer holds to the end of its
-   * granule. => it does not use the port that asks.
+   * granule. => it does not use the port that asks: that panics.
    */
   translate(requester: number, address: BusAddr, write: boolean): PhysAddr;
   /** A power of 2. */
@@ -54,11 +55,26 @@ function checkWindow({ bus, phys, size }: InboundWindow, highest: BusAddr, who: 
   }
 }
 
+function checkTranslation(translation: Translation, who: string): void {
+  const { granule } = translation;
+  if (!(isWhole(granule) && isPowerOf2(granule))) {
+    throw new ErrnoError(Errno.EINVAL, `membus: port ${who}: granule of ${granule} bytes`);
+  }
+  if (typeof translation.translate !== "function") {
+    throw new ErrnoError(
+      Errno.EINVAL,
+      `membus: port ${who}: a translation without \`translate\``,
+    );
+  }
+}
+
 export class Route {
   readonly highest: BusAddr;
   readonly requester: number;
   /** Address of the access that `resolve` is asked about: in a column, where no call boxes it. */
   readonly asked: Float64Array;
+  /** First address of the granule that was refused last. */
+  refusedGranule: BusAddr;
   /** Pieces of the access that `resolve` accepted last: borrowed until the next one. */
   count: number;
   address: Float64Array;
@@ -70,6 +86,8 @@ export class Route {
   readonly #phys: PhysAddr;
   #translation: Translation | null;
   #granule: Bytes;
+  /** The translation is being asked: its pieces are not to be lost to another access. */
+  #translating: boolean;
 
   /** `who`: name for messages. @throws {ErrnoError} EINVAL: a window that makes no sense. */
   constructor(
@@ -83,6 +101,7 @@ export class Route {
     this.highest = highest;
     this.requester = requester;
     this.asked = new Float64Array(1);
+    this.refusedGranule = 0;
     this.count = 0;
     this.address = new Float64Array(8);
     this.size = new Float64Array(8);
@@ -93,20 +112,16 @@ export class Route {
     this.#phys = window === null ? 0 : window.phys;
     this.#translation = null;
     this.#granule = 0;
+    this.#translating = false;
   }
 
   get translation(): Translation | null {
     return this.#translation;
   }
 
-  /** @throws {ErrnoError} EINVAL: its granule is not a power of 2. */
+  /** @throws {ErrnoError} EINVAL: its granule is not a power of 2, it cannot translate. */
   set translation(translation: Translation | null) {
-    if (translation !== null && !isPowerOf2(translation.granule)) {
-      throw new ErrnoError(
-        Errno.EINVAL,
-        `membus: port ${this.#who}: granule of ${translation.granule} bytes`,
-      );
-    }
+    if (translation !== null) checkTranslation(translation, this.#who);
     this.#translation = translation;
     this.#granule = translation === null ? 0 : translation.granule;
   }
@@ -116,7 +131,9 @@ export class Route {
    * @returns null: `count` pieces are in the columns; otherwise why the access is refused.
    */
   resolve(length: Bytes, write: boolean): FaultReason | null {
+    if (this.#translating) panic(`membus: port ${this.#who} is used by its own translation`);
     const address: BusAddr = this.asked[0];
+    if (!(address === address)) panic(`membus: port ${this.#who}: ${length} bytes at NaN`);
     const last = address + length - 1;
     if (!(address >= 0 && last <= this.highest && address === Math.floor(address))) {
       return "beyond reach";
@@ -138,11 +155,23 @@ export class Route {
   }
 
   #translate(by: Translation, start: BusAddr, length: Bytes, write: boolean): boolean {
+    this.#translating = true;
+    try {
+      return this.#translateAll(by, start, length, write);
+    } finally {
+      this.#translating = false;
+    }
+  }
+
+  #translateAll(by: Translation, start: BusAddr, length: Bytes, write: boolean): boolean {
     for (let done = 0; done < length; ) {
       const address = start + done;
       const run = Math.min(length - done, this.#granule - offsetIn(address, this.#granule));
       const pa = by.translate(this.requester, address, write);
-      if (pa === REFUSED) return false;
+      if (pa === REFUSED) {
+        this.refusedGranule = alignDown(address, this.#granule);
+        return false;
+      }
       if (!isWhole(pa)) panic(`membus: port ${this.#who}: ${hex(address)} translated to ${pa}`);
       this.#add(pa, run);
       done += run;

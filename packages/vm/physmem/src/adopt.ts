@@ -77,7 +77,7 @@ export class Lent {
       const advice =
         this.#growable || !isDetached(buffer)
           ? ""
-          : "; if a WebAssembly.Memory grew, adopt the Memory, not its buffer";
+          : "; if a WebAssembly.Memory has grown: adopt the WebAssembly.Memory, not its buffer";
       throw new ErrnoError(
         Errno.EBUSY,
         `physmem: ${this.size} adopted bytes at ${this.offset} are gone: the buffer has ${buffer.byteLength} now${advice}`,

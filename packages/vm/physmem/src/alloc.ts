@@ -3,16 +3,16 @@
  *
  * A single frame comes from the cache (frame-cache.ts) over the free lists (buddy.ts), a range from
  * the search (contig.ts). Here is what all of them share: the free count, the marks that a request
- * must leave (pressure.ts), the low reserve (low-reserve.ts), the counters, wire counts, the checks of
- * a free, the verifying mode.
- * Follows vm_page_alloc_domain_after, vm_page_free_prep, vm_page_wire of sys/vm/vm_page.c.
+ * must leave (pressure.ts), the low reserve (low-reserve.ts), the counters, wire counts, the verifying
+ * mode; free-prep.ts has the checks of a free.
+ * Follows vm_page_alloc_domain_after, vm_page_wire of sys/vm/vm_page.c.
  *
  * Invariant (`check`): `freeFrames` is what the lists and the cache hold.
  *
  * Who may call: physmem.ts.
  */
 import type { Frame } from "@physio/kern";
-import { Errno, ErrnoError, isWhole, NO_FRAME, panic } from "@physio/kern";
+import { Errno, ErrnoError, isWhole, NO_FRAME, Panic, panic } from "@physio/kern";
 import type { Bank } from "./bank.ts";
 import type { SectionBytes } from "./buddy.ts";
 import { FrameAllocator, MAX_ORDER, REACHES } from "./buddy.ts";
@@ -21,13 +21,13 @@ import { ContigSearch } from "./contig.ts";
 import { FrameCache } from "./frame-cache.ts";
 import type { FrameBytes } from "./frame-check.ts";
 import { FrameCheck } from "./frame-check.ts";
+import { checkFreeable, checkRangeFreeable, stateOf } from "./free-prep.ts";
 import type { LowReserve } from "./low-reserve.ts";
 import { lowReserves } from "./low-reserve.ts";
 import { AllocClass, Pressure, RELIEF_FROM, SHORT_BELOW } from "./pressure.ts";
 import type { DomainFrames } from "./report.ts";
 import { AllocCounters } from "./report.ts";
-import type { Section } from "./section.ts";
-import { frameState, NOT_FREE, ROW_MASK, SECTION_SHIFT } from "./section.ts";
+import { ROW_MASK, SECTION_SHIFT } from "./section.ts";
 
 /** Any domain: the highest reach of all first, then the lowest domain. */
 export const ANY_DOMAIN = -1;
@@ -35,7 +35,6 @@ export const ANY_DOMAIN = -1;
 // This module's own names: the compiler folds them.
 const SHIFT = SECTION_SHIFT;
 const ROW = ROW_MASK;
-const USED = NOT_FREE;
 const NONE: Frame = NO_FRAME;
 const ANY = ANY_DOMAIN;
 const SYSTEM = AllocClass.SYSTEM;
@@ -43,7 +42,6 @@ const INTERRUPT = AllocClass.INTERRUPT;
 const SHORT = SHORT_BELOW;
 const RELIEF = RELIEF_FROM;
 const WIRES_MOST = 0xffff;
-const UNMAPPED = -1; // in the `pv` column
 /** Times that a request is tried again after the hooks gave frames; each time they are asked for twice as many. */
 const RECLAIMS_MOST = 10;
 
@@ -53,7 +51,6 @@ export class FrameSource {
   readonly counters: AllocCounters;
   readonly pressure: Pressure;
   freeFrames: number;
-  readonly #sections: readonly (Section | null)[];
   readonly #cache: FrameCache;
   readonly #search: ContigSearch;
   readonly #check: FrameCheck | null;
@@ -83,7 +80,6 @@ export class FrameSource {
     const held = this.#reserves.reduce((sum, frames) => sum + frames, 0);
     const most = this.frames.totalFrames - held;
     this.pressure = new Pressure(most, held, () => this.#plainFrames(), this.counters);
-    this.#sections = this.frames.sections;
     this.#cache = new FrameCache(this.frames);
     this.#search = new ContigSearch(this.frames, this.#cache, this.#reserves);
     this.#check = verify === null ? null : new FrameCheck(verify, this.frames.sections.length);
@@ -131,12 +127,11 @@ export class FrameSource {
 
   freeFrame(frame: Frame, count: number): void {
     if (count === 1) {
-      this.#checkFreeable(frame);
+      checkFreeable(this.frames, frame);
       if (this.#check !== null) this.#check.onFree(frame, 1);
       this.#cache.give(frame);
     } else {
-      if (!(isWhole(count) && count > 0)) panic(`physmem: free of ${count} frames at ${frame}`);
-      this.#checkRange(frame, count);
+      checkRangeFreeable(this.frames, frame, count);
       if (this.#check !== null) this.#check.onFree(frame, count);
       this.frames.freeRange(frame, count);
     }
@@ -164,12 +159,11 @@ export class FrameSource {
 
   assertAllocated(frame: Frame): void {
     if (!this.frames.isAllocated(frame))
-      panic(`physmem: frame ${frame} is not allocated: ${this.#stateOf(frame)}`);
+      panic(`physmem: frame ${frame} is not allocated: ${stateOf(this.frames, frame)}`);
   }
 
   domainOf(frame: Frame): number {
-    if (!this.frames.exists(frame))
-      panic(`physmem: frame ${frame} does not exist`);
+    if (!this.frames.exists(frame)) panic(`physmem: frame ${frame} does not exist`);
     return Math.floor(this.frames.poolOf[frame >> SHIFT] / REACHES);
   }
 
@@ -234,8 +228,10 @@ export class FrameSource {
     if (domain !== ANY) this.#checkDomain(domain);
     let i = (domain + 1) * this.#routeLength;
     for (let pool = this.#routes[i]; pool >= 0; pool = this.#routes[++i]) {
-      const free = this.#poolFree[pool] + this.#cached[pool];
-      if (free <= this.#reserves[pool] && cls !== INTERRUPT) continue;
+      const reserve = this.#reserves[pool];
+      if (reserve > 0 && cls !== INTERRUPT) {
+        if (this.#poolFree[pool] + this.#cached[pool] <= reserve) continue;
+      }
       const frame = this.#cache.take(pool);
       if (frame !== NONE) return frame;
     }
@@ -276,11 +272,12 @@ export class FrameSource {
     return free;
   }
 
-  /** When a hook throws, nobody would have the frames: they go back first. */
+  /** When a hook throws, nobody would have the frames: they go back first. After a Panic all stays as it is. */
   #tellShortage(frame: Frame, count: number): void {
     try {
       this.pressure.afterAlloc();
     } catch (error) {
+      if (error instanceof Panic) throw error;
       this.freeFrame(frame, count);
       throw error;
     }
@@ -299,50 +296,11 @@ export class FrameSource {
 
   #setSearch(count: number, limits: Partial<ContigLimits>, cls: AllocClass): void {
     if (typeof limits !== "object" || (limits as unknown) === null)
-      throw new ErrnoError(Errno.EINVAL, `allocContig: limits ${String(limits)}`);
+      throw new ErrnoError(Errno.EINVAL, `allocContig: limits ${String(limits as unknown)}`);
     if (!this.#search.set(count, limits, cls === INTERRUPT))
       throw new ErrnoError(Errno.EINVAL, `allocContig: ${this.#search.describe()}`);
     if (this.#search.domain !== ANY) this.#checkDomain(this.#search.domain);
     this.#checkClass(cls);
-  }
-
-  #checkFreeable(frame: Frame): void {
-    // The shifts would truncate a fraction and take NaN for 0.
-    if (frame >>> 0 !== frame) this.#refuse(frame);
-    const section = this.#sections[frame >> SHIFT];
-    const row = frame & ROW;
-    const allocated = section?.order[row] === USED;
-    if (!(allocated && section.wireCount[row] === 0 && section.pv[row] === UNMAPPED))
-      this.#refuse(frame);
-  }
-
-  #refuse(frame: Frame): never {
-    if (this.frames.isAllocated(frame)) {
-      const { wireCount, pv } = this.frames.section(frame);
-      if (wireCount[frame & ROW] !== 0) panic(`physmem: free of frame ${frame}, which is wired`);
-      panic(`physmem: free of frame ${frame}, which is mapped: pv ${pv[frame & ROW]}`);
-    }
-    panic(`physmem: free of frame ${frame}, which is not allocated: ${this.#stateOf(frame)}`);
-  }
-
-  /** The same for every frame of a range, a section at a time. */
-  #checkRange(frame: Frame, count: number): void {
-    let at = frame;
-    while (!(at >= frame + count)) {
-      this.#checkFreeable(at); // NaN ends here
-      const { order, wireCount, pv } = this.frames.section(at);
-      const from = at & ROW;
-      const to = Math.min(from + frame + count - at, ROW + 1);
-      for (let row = from; row < to; row++)
-        if (order[row] !== USED || wireCount[row] !== 0 || pv[row] !== UNMAPPED)
-          this.#checkFreeable(at + row - from);
-      at += to - from;
-    }
-  }
-
-  #stateOf(frame: Frame): string {
-    if (!(frame >= 0 && frame < this.frames.sectionEnd[frame >> SHIFT])) return "no RAM";
-    return frameState(this.frames.sections[frame >> SHIFT]?.order[frame & ROW] ?? 0);
   }
 
   #checkDomain(domain: number): void {

@@ -96,7 +96,10 @@ function shown(n: number): string {
 /** Lay out frame numbers over the banks, sorted by address. @throws {ErrnoError} EINVAL; EEXIST: two overlap; ENOMEM: over 2^31 frames. */
 export function layBanks(configs: readonly BankConfig[]): Bank[] {
   if (!Array.isArray(configs))
-    throw new ErrnoError(Errno.EINVAL, `physmem: banks are ${String(configs)}, no array`);
+    throw new ErrnoError(
+      Errno.EINVAL,
+      `physmem: banks are ${String(configs as unknown)}, no array`,
+    );
   if (configs.length === 0) throw new ErrnoError(Errno.EINVAL, "physmem: no banks");
   for (const config of configs as readonly unknown[]) {
     if (typeof config !== "object" || config === null)

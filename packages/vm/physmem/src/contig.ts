@@ -192,8 +192,7 @@ export class ContigSearch {
     for (let pool = reach; pool < this.#frames.pools; pool += REACHES) {
       if (this.#frames.poolFree[pool] < this.count || !this.#allows(pool)) continue;
       if (this.#spare(pool) < this.count) continue;
-      const at =
-        this.count > FRAMES ? this.#scanPool(pool, reach, true) : this.#searchPool(pool);
+      const at = this.count > FRAMES ? this.#scanPool(pool, reach, true) : this.#searchPool(pool);
       if (at !== NONE) return at;
     }
     return NONE;

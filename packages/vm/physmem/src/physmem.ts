@@ -9,7 +9,16 @@
  * Who may call: pmap, uvm and the ports of membus. Drivers and devices go through those.
  */
 import type { Bytes, Frame, PhysAddr } from "@physio/kern";
-import { Errno, ErrnoError, hex, isWhole, PAGE_SIZE, pageOf, pageOffset, panic } from "@physio/kern";
+import {
+  Errno,
+  ErrnoError,
+  hex,
+  isWhole,
+  PAGE_SIZE,
+  pageOf,
+  pageOffset,
+  panic,
+} from "@physio/kern";
 import { ANY_DOMAIN, FrameSource } from "./alloc.ts";
 import type { Bank, BankConfig } from "./bank.ts";
 import { layBanks } from "./bank.ts";
@@ -22,12 +31,13 @@ import { AllocClass } from "./pressure.ts";
 import { frameAt, isRam, Ram } from "./ram.ts";
 import type { AllocCounters, DomainFrames } from "./report.ts";
 import type { Section } from "./section.ts";
-import { ROW_MASK, SECTION_SHIFT } from "./section.ts";
+import { NOT_RAM, ROW_MASK, SECTION_SHIFT } from "./section.ts";
 
 // This module's own names: the compiler folds them (addrOf: 12 ns against 9).
 const SHIFT = SECTION_SHIFT;
 const ROW = ROW_MASK;
 const PAGE = PAGE_SIZE;
+const NO_RAM = NOT_RAM;
 const ANY = ANY_DOMAIN;
 const SYSTEM = AllocClass.SYSTEM;
 const ANYWHERE: Partial<ContigLimits> = Object.freeze({});
@@ -57,8 +67,12 @@ export class PhysMem {
   readonly pressure: Pressure;
   /** What caches this memory for the CPU, if anything does: the verifying mode makes it forget freed frames. */
   cachedBy: FrameCacher | null;
+  /** Whose mappings the frames' `pv` columns tell of (pmap's Pmaps), or null: there is one at most. */
+  pvOwner: object | null;
   readonly #source: FrameSource;
   readonly #frames: FrameAllocator;
+  /** Its columns, one look-up nearer. */
+  readonly #sections: readonly (Section | null)[];
   readonly #ram: Ram;
   /**
    * By section: the address of its first frame number. For loops over frames that do without a call:
@@ -69,17 +83,24 @@ export class PhysMem {
   /** @throws {ErrnoError} EINVAL, EEXIST, ENOMEM: see layBanks; EINVAL: no low reserve. */
   constructor(config: PhysMemConfig) {
     if (typeof config !== "object" || (config as unknown) === null)
-      throw new ErrnoError(Errno.EINVAL, `physmem: configuration ${String(config)}`);
+      throw new ErrnoError(Errno.EINVAL, `physmem: configuration ${String(config as unknown)}`);
     const { banks, verify, lowReserve } = config;
     this.banks = layBanks(banks);
     this.top = this.banks[this.banks.length - 1].end;
     this.cachedBy = null;
+    this.pvOwner = null;
     this.#ram = new Ram(this.banks);
-    this.#source = new FrameSource(this.banks, this.#ram, verify === true ? this : null, lowReserve);
+    this.#source = new FrameSource(
+      this.banks,
+      this.#ram,
+      verify === true ? this : null,
+      lowReserve,
+    );
     this.domainCount = this.#source.domainCount;
     this.counters = this.#source.counters;
     this.pressure = this.#source.pressure;
     this.#frames = this.#source.frames;
+    this.#sections = this.#frames.sections;
     this.sectionAddr = this.#frames.sectionAddr;
   }
 
@@ -116,9 +137,10 @@ export class PhysMem {
 
   /** The columns that hold a frame; its row is `frame & ROW_MASK`. => it exists and was allocated once, else panic. */
   section(frame: Frame): Section {
-    if (!this.#frames.exists(frame)) noFrame(frame);
-    const section = this.#frames.sections[frame >> SHIFT];
-    if (section === null) panic(`physmem: frame ${frame} has no columns: it was never allocated`);
+    if (frame >>> 0 !== frame) noFrame(frame);
+    const section = this.#sections[frame >>> SHIFT];
+    // Where there are columns, they know which rows are RAM.
+    if (!section || section.order[frame & ROW] === NO_RAM) return noColumns(this.#frames, frame);
     return section;
   }
 
@@ -315,6 +337,11 @@ export class PhysMem {
     if (!this.#frames.exists(page)) noFrame(page);
     return page;
   }
+}
+
+function noColumns(frames: FrameAllocator, frame: Frame): never {
+  if (!frames.exists(frame)) noFrame(frame);
+  panic(`physmem: frame ${frame} has no columns: it was never allocated`);
 }
 
 function noFrame(frame: Frame): never {

@@ -131,7 +131,7 @@ export class Pressure {
    */
   setMarks(marks: PressureMarks): void {
     if (typeof marks !== "object" || (marks as unknown) === null)
-      throw new ErrnoError(Errno.EINVAL, `physmem: marks ${String(marks)}`);
+      throw new ErrnoError(Errno.EINVAL, `physmem: marks ${String(marks as unknown)}`);
     const { reserved, min, target } = marks;
     const whole = isWhole(reserved) && isWhole(min) && isWhole(target);
     if (!whole || reserved > min || min > target || target > this.#mostFrames) {
@@ -220,11 +220,12 @@ export class Pressure {
     this.#telling = true;
     let thrown: { readonly error: unknown } | null = null;
     try {
-      for (let round = 0; this.#owesShortage || this.#owesRelief; round++) {
+      let rounds = 0;
+      while (this.#owesShortage || this.#owesRelief) {
         const hooks = this.#owesShortage ? this.#onShortage.list : this.#onRelief.list;
         if (this.#owesShortage) this.#owesShortage = false;
         else this.#owesRelief = false;
-        if (!(round < ROUNDS_MOST)) this.#panicEndless(round);
+        if (rounds++ === ROUNDS_MOST) this.#panicEndless();
         for (let i = 0; i < hooks.length; i++) {
           try {
             hooks[i].call();
@@ -240,12 +241,12 @@ export class Pressure {
     if (thrown !== null) throw thrown.error;
   }
 
-  #panicEndless(rounds: number): never {
+  #panicEndless(): never {
     const { reserved, min, target } = this.#marks;
     this.#owesShortage = false;
     this.#owesRelief = false;
     panic(
-      `physmem: hooks for shortage and relief cause each other without end: ${rounds} rounds, ${this.#freeFrames()} frames are free, marks ${reserved} <= ${min} <= ${target}`,
+      `physmem: hooks for shortage and relief cause each other without end: ${ROUNDS_MOST} rounds, ${this.#freeFrames()} frames are free, marks ${reserved} <= ${min} <= ${target}`,
     );
   }
 

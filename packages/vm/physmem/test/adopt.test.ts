@@ -194,7 +194,35 @@ describe("growth", () => {
     const buffer = new Resizable(MiB, { maxByteLength: MiB });
     const mem = new PhysMem({ banks: [{ base: 0, adopt: buffer }] });
     buffer.resize(MiB / 2);
-    expect(() => mem.write(0, Uint8Array.of(1))).toThrow(/the buffer has 524288 now.*EBUSY/);
+    expect(() => mem.write(0, Uint8Array.of(1))).toThrow(/the buffer has 524288 now: EBUSY/);
+    buffer.resize(0);
+    expect(() => mem.write(0, Uint8Array.of(1))).toThrow(/the buffer has 0 now: EBUSY/);
+  });
+
+  test("of what lends by a buffer that is none is EBUSY", () => {
+    const lender: { buffer: ArrayBufferLike } = { buffer: new ArrayBuffer(MiB) };
+    const mem = new PhysMem({ banks: [{ base: 0, adopt: lender }] });
+    structuredClone(lender.buffer, { transfer: [lender.buffer as ArrayBuffer] });
+    lender.buffer = { byteLength: MiB } as unknown as ArrayBuffer;
+    expect(() => mem.write(0, Uint8Array.of(1))).toThrow(/adopted bytes at 0 are gone.*EBUSY/);
+    lender.buffer = new ArrayBuffer(MiB);
+    expect(mem.write(0, Uint8Array.of(1))).toBe(Errno.OK);
+  });
+
+  test("the same WebAssembly.Memory twice is seen, shared or not, grown or not", () => {
+    for (const shared of [false, true]) {
+      const wasm = new wasmHost.Memory({ initial: 2, maximum: 4, shared });
+      wasm.grow(1);
+      const twice = (offset: number) => () =>
+        new PhysMem({
+          banks: [
+            { base: 0, adopt: wasm, size: WASM_PAGE },
+            { base: MiB, adopt: wasm, offset, size: WASM_PAGE },
+          ],
+        });
+      expect(twice(0)).toThrow(/adopt the same bytes: EEXIST/);
+      expect(twice(WASM_PAGE)).not.toThrow();
+    }
   });
 });
 
@@ -234,6 +262,26 @@ describe("what cannot be adopted", () => {
       "nothing",
       [{ base: 0, adopt: null as unknown as Adoptable }],
       /cannot adopt a object.*EINVAL/,
+    ],
+    [
+      "an object that has a length, as a buffer has",
+      [{ base: 0, adopt: { byteLength: 4096 } as unknown as Adoptable }],
+      /cannot adopt a object.*EINVAL/,
+    ],
+    [
+      "an object whose buffer is none",
+      [{ base: 0, adopt: { buffer: { byteLength: 4096 } } as unknown as Adoptable }],
+      /cannot adopt a object.*EINVAL/,
+    ],
+    [
+      "an object whose buffer is an array",
+      [{ base: 0, adopt: { buffer: new Uint8Array(4096) } as unknown as Adoptable }],
+      /cannot adopt a object.*EINVAL/,
+    ],
+    [
+      "a number",
+      [{ base: 0, adopt: 4096 as unknown as Adoptable }],
+      /cannot adopt a number.*EINVAL/,
     ],
     ["an empty memory", [{ base: 0, adopt: memory(0) }], /0 bytes at 0 of 0.*EINVAL/],
     ["a bank without size or memory", [{ base: 0x1000 } as BankConfig], /0x1000.*EINVAL/],

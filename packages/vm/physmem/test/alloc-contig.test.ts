@@ -84,7 +84,7 @@ describe("a run across sections", () => {
   const SECTION = 1024;
 
   test("joins the end of one with the beginning of the next", () => {
-    const mem = new PhysMem({ banks: [{ base: 0, size: 12 * MiB }] });
+    const mem = new PhysMem({ banks: [{ base: 0, size: 12 * MiB }], lowReserve: [0, 0] });
     const first = mem.allocContig(3 * SECTION);
     mem.freeFrame(first + SECTION - 5, 10);
     expect(mem.allocContig(11)).toBe(NO_FRAME);
@@ -108,7 +108,8 @@ describe("a run across sections", () => {
 
   test("joins what lies on both sides of 16 MiB and of 4 GiB", () => {
     for (const edge of [16 * MiB, 4 * GiB]) {
-      const mem = new PhysMem({ banks: [{ base: edge - 4 * MiB, size: 8 * MiB }] });
+      const banks = [{ base: edge - 4 * MiB, size: 8 * MiB }];
+      const mem = new PhysMem({ banks, lowReserve: [0, 0] });
       const first = mem.allocContig(2 * SECTION);
       mem.freeFrame(first + SECTION - 2, 4);
       expect(mem.allocContig(4, { high: edge + PAGE_SIZE })).toBe(NO_FRAME);

@@ -93,3 +93,88 @@ test("every column takes part in at most 32 bytes a page", () => {
   expect([columns.length, bytes]).toEqual([10, 31]);
   expect(new Set(mem.section(frame).pv)).toEqual(new Set([-1]));
 });
+
+describe("a new owner", () => {
+  test("finds frames neither modified nor referenced, single, in a range, from the cache or not", () => {
+    const { mem } = bench();
+    const first = mem.allocContig(2000);
+    const set = () => {
+      for (let f = first; f < first + 2000; f++) mem.section(f).pmapBits[f & ROW_MASK] = 3;
+    };
+    const bits = (frame: number) => mem.section(frame).pmapBits[frame & ROW_MASK];
+    set();
+    mem.freeFrame(first, 2000);
+    expect(mem.allocContig(2000)).toBe(first);
+    expect(Array.from({ length: 2000 }, (_, i) => bits(first + i)).filter((b) => b !== 0)).toEqual(
+      [],
+    );
+    set();
+    for (let f = first; f < first + 2000; f++) mem.freeFrame(f);
+    const singles = Array.from({ length: 2000 }, () => mem.allocFrame());
+    expect(singles.filter((f) => bits(f) !== 0)).toEqual([]);
+  });
+});
+
+describe("a mapped frame", () => {
+  test("is not freed, alone or in a range, and nothing changes", () => {
+    const { mem } = bench();
+    const first = mem.allocContig(2000);
+    const free = mem.freeFrames;
+    for (const at of [0, 1500, 1999]) {
+      const frame = first + at;
+      mem.section(frame).pv[frame & ROW_MASK] = 77;
+      const message = `free of frame ${frame}, which is mapped: pv 77`;
+      expect(() => mem.freeFrame(frame)).toThrow(message);
+      expect(() => mem.freeFrame(first, 2000)).toThrow(message);
+      mem.section(frame).pv[frame & ROW_MASK] = -1;
+    }
+    expect(mem.freeFrames).toBe(free);
+    mem.freeFrame(first, 2000);
+    mem.check();
+  });
+});
+
+describe("a number that is no frame", () => {
+  const banks = [
+    { base: 5 * PAGE_SIZE, size: 3 * PAGE_SIZE },
+    { base: 2 ** 45 + 8 * PAGE_SIZE, size: 5 * MiB },
+  ];
+  const bad = [
+    2,
+    4,
+    8,
+    -1,
+    1.5,
+    5.5,
+    Number.NaN,
+    1024,
+    2048 + 7,
+    2 ** 20,
+    2 ** 32 + 5,
+    "6" as unknown as number,
+  ];
+  for (const frame of bad) {
+    test(`${frame} panics wherever one is needed`, () => {
+      const mem = new PhysMem({ banks });
+      mem.allocContig(3);
+      const message = `frame ${frame} does not exist`;
+      expect(() => mem.addrOf(frame)).toThrow(message);
+      expect(() => mem.section(frame)).toThrow(message);
+      expect(() => mem.bytes(frame)).toThrow(message);
+      expect(() => mem.byteOffset(frame)).toThrow(message);
+      expect(() => mem.hasBytes(frame)).toThrow(message);
+      expect(() => mem.view(frame)).toThrow(message);
+      expect(() => mem.domainOf(frame)).toThrow(message);
+      expect(() => mem.readFrames(frame, 0, new Uint8Array(4), 0, 4)).toThrow(Panic);
+      expect(() => mem.fillFrames(frame, 0, 4, 1)).toThrow(Panic);
+      expect(mem.touchedBytes).toBe(0);
+    });
+  }
+
+  test("columns come with the first allocation", () => {
+    const mem = new PhysMem({ banks: [{ base: 0, size: 8 * MiB }] });
+    expect(() => mem.section(1024)).toThrow("frame 1024 has no columns: it was never allocated");
+    mem.allocContig(1, { low: 4 * MiB });
+    expect(mem.section(1024).pv.length).toBe(1024);
+  });
+});

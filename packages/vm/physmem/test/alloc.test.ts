@@ -28,7 +28,7 @@ const THREE_REACHES: BankConfig[] = [
 ];
 
 test("every frame can be had once, highest reach first, and all come back", () => {
-  const mem = new PhysMem({ banks: THREE_REACHES });
+  const mem = new PhysMem({ banks: THREE_REACHES, lowReserve: [0, 0] });
   const frames: number[] = [];
   for (let f = mem.allocFrame(); f !== NO_FRAME; f = mem.allocFrame()) frames.push(f);
   expect([frames.length, mem.freeFrames]).toEqual([mem.totalFrames, 0]);
@@ -153,7 +153,7 @@ describe("contiguous ranges, by hand", () => {
   ];
   for (const { name, banks = small, pages, at, ...limits } of cases) {
     test(name, () => {
-      const mem = new PhysMem({ banks });
+      const mem = new PhysMem({ banks, lowReserve: [0, 0] });
       const frame = mem.allocContig(pages, limits);
       const pa = frame === NO_FRAME ? -1 : mem.addrOf(frame);
       if (typeof at === "number") expect(pa).toBe(at);

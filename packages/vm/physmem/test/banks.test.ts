@@ -1,6 +1,6 @@
 /** Banks: what is refused, and how addresses and frame numbers translate on several layouts. */
 import { Errno, ErrnoError, GiB, hex, MiB, NO_FRAME, PAGE_SIZE, Panic, TiB } from "@physio/kern";
-import type { SparseBank } from "@physio/physmem";
+import type { PhysMemConfig, SparseBank } from "@physio/physmem";
 import { PhysMem, SECTION_FRAMES } from "@physio/physmem";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -50,6 +50,61 @@ describe("what is refused", () => {
       expect(make).toThrow(expect.objectContaining({ errno }));
     });
   }
+
+  const odd: [config: unknown, message: string][] = [
+    [undefined, "physmem: configuration undefined"],
+    [null, "physmem: configuration null"],
+    [{}, "physmem: banks are undefined, no array"],
+    [{ banks: null }, "physmem: banks are null, no array"],
+    [{ banks: "ab" }, "physmem: banks are ab, no array"],
+    [{ banks: [null] }, "physmem: bank null"],
+    [{ banks: [{ base: 0, size: MiB }, undefined] }, "physmem: bank undefined"],
+    [{ banks: [3] }, "physmem: bank 3"],
+    [{ banks: [{}] }, "physmem: bank undefined+NaN"],
+    [{ banks: [{ size: MiB }] }, "physmem: bank undefined+0x100000"],
+    [{ banks: [{ base: "0", size: MiB }] }, "physmem: bank 0+0x100000"],
+    [{ banks: [{ base: null, size: MiB }] }, "physmem: bank null+0x100000"],
+    [{ banks: [{ base: 0, size: "4096" }] }, "physmem: bank 0x0+4096"],
+    [{ banks: [{ base: 0, size: 4096n }] }, "physmem: bank 0x0+4096"],
+    [{ banks: [{ base: 0n, size: 4096 }] }, "physmem: bank 0+0x1000"],
+    [{ banks: [{ base: 0, size: MiB, domain: "1" }] }, "has domain 1"],
+    [{ banks: [{ base: 0, size: MiB, domain: null }] }, "has domain null"],
+  ];
+  for (const [config, message] of odd) {
+    test(`what has other types than it should: ${message}`, () => {
+      const make = () => new PhysMem(config as PhysMemConfig);
+      expect(make).toThrow(expect.objectContaining({ errno: Errno.EINVAL }));
+      expect(make).toThrow(message);
+    });
+  }
+
+  test("requests of other types than they should have", () => {
+    const mem = new PhysMem({ banks: [{ base: 0, size: MiB }] });
+    const any = (value: unknown) => value as never;
+    for (const limits of [null, 3, "low"])
+      expect(() => mem.allocContig(1, any(limits))).toThrow(`limits ${limits}: EINVAL`);
+    for (const limits of [
+      { low: null },
+      { low: undefined },
+      { domain: null },
+      { align: undefined },
+    ])
+      expect(mem.allocContig(1, any(limits))).not.toBe(NO_FRAME);
+    for (const limits of [{ low: "x" }, { high: {} }, { domain: "0" }, { align: "a" }])
+      expect(() => mem.allocContig(1, any(limits))).toThrow("EINVAL");
+    expect(() => mem.allocContig(any("3"))).toThrow("3 pages");
+    expect(() => mem.allocContig(any(null))).toThrow("null pages");
+    expect(() => mem.allocFrame(any("0"))).toThrow("domain 0 of 1: EINVAL");
+    expect(() => mem.allocFrame(any(null))).toThrow("domain null of 1: EINVAL");
+    const frame = mem.allocFrame();
+    for (const bad of [String(frame), null, {}, undefined]) {
+      expect(() => mem.freeFrame(any(bad))).toThrow(Panic);
+      expect(() => mem.wire(any(bad))).toThrow(Panic);
+    }
+    for (const count of ["1", null, {}])
+      expect(() => mem.freeFrame(frame, any(count))).toThrow(Panic);
+    mem.check();
+  });
 
   test("the offending bank is named", () => {
     expect(() => new PhysMem({ banks: [{ base: 0x1000, size: 0x800 }] })).toThrow(

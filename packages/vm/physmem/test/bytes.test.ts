@@ -223,3 +223,156 @@ test("two memories in one process share nothing", () => {
   expect([to.every((byte) => byte === 0), b.freeFrames]).toEqual([true, b.totalFrames]);
   expect(() => b.freeFrame(frame)).toThrow();
 });
+
+describe("what is no whole number", () => {
+  const make = () =>
+    new PhysMem({
+      banks: [
+        { base: 0, size: MiB },
+        { base: 2 ** 45, size: MiB },
+      ],
+    });
+
+  for (const pa of [20480.5, 2 ** 45 + 0.5, Number.NaN, -0.5]) {
+    test(`as address ${pa} is EFAULT, and no frame`, () => {
+      const mem = make();
+      const bytes = new Uint8Array(8).fill(1);
+      expect([mem.frameOf(pa), mem.isRam(pa, 1), mem.isRam(pa, 0)]).toEqual([-1, false, false]);
+      expect([mem.write(pa, bytes), mem.read(pa, bytes)]).toEqual([Errno.EFAULT, Errno.EFAULT]);
+      expect([mem.fill(pa, 4, 1), mem.zero(pa, 4)]).toEqual([Errno.EFAULT, Errno.EFAULT]);
+      expect([mem.copy(pa, 0, 4), mem.copy(0, pa, 4), mem.touchedBytes]).toEqual([
+        Errno.EFAULT,
+        Errno.EFAULT,
+        0,
+      ]);
+    });
+  }
+
+  for (const length of [0.5, 3.5, Number.NaN, -1]) {
+    test(`as length ${length} is EFAULT, by frame a panic`, () => {
+      const mem = make();
+      const bytes = new Uint8Array(8).fill(1);
+      expect(mem.write(0, bytes, 0, length)).toBe(Errno.EFAULT);
+      expect([mem.read(0, bytes, 0, length), mem.copy(0, 4096, length)]).toEqual([14, 14]);
+      expect(mem.fill(0, length, 1)).toBe(Errno.EFAULT);
+      expect(() => mem.writeFrames(0, 0, bytes, 0, length)).toThrow(Panic);
+      expect(() => mem.readFrames(0, 0, bytes, 0, length)).toThrow(Panic);
+      expect(() => mem.fillFrames(0, 0, length, 1)).toThrow(Panic);
+    });
+  }
+
+  for (const at of [0.5, Number.NaN, -1, 5, Number.POSITIVE_INFINITY]) {
+    test(`as place ${at} in the array panics`, () => {
+      const mem = make();
+      const bytes = new Uint8Array(8).fill(1);
+      expect(() => mem.write(0, bytes, at, 4)).toThrow(
+        `write of 4 bytes at ${at} of an array of 8`,
+      );
+      expect(() => mem.read(0, bytes, at, 4)).toThrow(`read of 4 bytes to ${at} in an array of 8`);
+      expect(() => mem.writeFrames(0, 8, bytes, at, 4)).toThrow(Panic);
+      expect([[...bytes], mem.touchedBytes]).toEqual([new Array(8).fill(1), 0]);
+    });
+  }
+
+  for (const offset of [0.5, Number.NaN, -1, MiB]) {
+    test(`or outside of RAM as offset ${offset} from a frame panics`, () => {
+      const mem = make();
+      expect(() => mem.writeFrames(0, offset, new Uint8Array(4), 0, 4)).toThrow("does not exist");
+    });
+  }
+
+  for (const value of [Number.NaN, 300, 256, -1, 0.5]) {
+    test(`or no byte, as ${value}, fills nothing`, () => {
+      const mem = make();
+      expect(() => mem.fill(0, 16, value)).toThrow(`fill of 16 bytes with ${value}`);
+      expect(() => mem.fillFrames(0, 0, 16, value)).toThrow(Panic);
+      expect(mem.touchedBytes).toBe(0);
+    });
+  }
+});
+
+describe("a copy of ranges that overlap", () => {
+  for (const [to, from] of [
+    [SECTION - 100, SECTION - 50],
+    [SECTION - 50, SECTION - 100],
+    [64, 64],
+  ]) {
+    test(`panics: ${from} to ${to}`, () => {
+      const mem = new PhysMem({ banks: [{ base: 2 ** 40, size: 16 * MiB }] });
+      const bytes = pattern(300, 4);
+      mem.write(2 ** 40 + SECTION - 150, bytes);
+      expect(() => mem.copy(2 ** 40 + to, 2 ** 40 + from, 100)).toThrow("overlaps");
+      const seen = new Uint8Array(300);
+      mem.read(2 ** 40 + SECTION - 150, seen);
+      expect(seen).toEqual(bytes);
+      expect(mem.copy(2 ** 40 + to, 2 ** 40 + from, 0)).toBe(Errno.OK);
+    });
+  }
+
+  test("is none when they touch", () => {
+    const mem = new PhysMem({ banks: [{ base: 0, size: 16 * MiB }] });
+    mem.write(0, pattern(100, 4));
+    expect([mem.copy(100, 0, 100), mem.copy(SECTION, 100, 100)]).toEqual([Errno.OK, Errno.OK]);
+    expect(mem.copy(SECTION - 100, SECTION, 100)).toBe(Errno.OK);
+    const seen = new Uint8Array(100);
+    mem.read(SECTION - 100, seen);
+    expect(seen).toEqual(pattern(100, 4));
+  });
+});
+
+describe("bytes of the host", () => {
+  test("go when a section is wholly free, and it reads as zeros", () => {
+    const mem = new PhysMem({ banks: [{ base: 2 ** 40, size: 16 * MiB }] });
+    const first = mem.allocContig(3072);
+    const pa = mem.addrOf(first);
+    mem.fill(pa, 12 * MiB, 7);
+    const seen = new Uint8Array(64);
+    mem.read(pa + SECTION, seen); // its view is remembered
+    mem.view(first + 1024).setUint8(0, 1);
+    mem.freeFrame(first + 1024, 1023);
+    expect(mem.touchedBytes).toBe(12 * MiB);
+    mem.freeFrame(first + 2047);
+    mem.allocContig(1025); // drains the cache of single frames
+    expect([mem.touchedBytes, mem.hasBytes(first + 1024)]).toEqual([8 * MiB, false]);
+    mem.read(pa + SECTION, seen);
+    expect(new Set(seen)).toEqual(new Set([0]));
+    mem.write(pa + SECTION + 1, Uint8Array.of(9));
+    mem.read(pa + SECTION, seen);
+    expect([seen[0], seen[1], mem.view(first + 1024).getUint8(1)]).toEqual([0, 9, 9]);
+    mem.read(pa, seen);
+    expect(new Set(seen)).toEqual(new Set([7]));
+  });
+
+  test("are no more than a bank has of a section, and go as well", () => {
+    const base = 2 ** 40 + 3 * MiB;
+    const mem = new PhysMem({
+      banks: [
+        { base, size: 3 * PAGE_SIZE },
+        { base: base + SECTION, size: 3 * MiB },
+      ],
+    });
+    const first = mem.allocContig(3, { low: base, high: base + 3 * PAGE_SIZE });
+    mem.write(base + PAGE_SIZE - 1, Uint8Array.of(1, 2));
+    expect([mem.touchedBytes, mem.bytes(first).length, mem.byteOffset(first + 2)]).toEqual([
+      3 * PAGE_SIZE,
+      3 * PAGE_SIZE,
+      2 * PAGE_SIZE,
+    ]);
+    expect([...mem.bytes(first).subarray(PAGE_SIZE - 1, PAGE_SIZE + 1)]).toEqual([1, 2]);
+    const next = base + SECTION;
+    mem.write(next + MiB - 2, Uint8Array.of(1, 2, 3, 4)); // over a section's border
+    expect(mem.touchedBytes).toBe(3 * PAGE_SIZE + 3 * MiB);
+    const seen = new Uint8Array(4);
+    mem.read(next + MiB - 2, seen);
+    expect([...seen]).toEqual([1, 2, 3, 4]);
+    mem.freeFrame(first, 3);
+    expect(mem.touchedBytes).toBe(3 * MiB);
+  });
+
+  test("of lent memory are the lender's, and stay", () => {
+    const lent = new Uint8Array(8 * MiB).fill(5);
+    const mem = new PhysMem({ banks: [{ base: 0, adopt: lent }] });
+    mem.freeFrame(mem.allocContig(1024, { high: MiB * 64 }), 1024);
+    expect([mem.hasBytes(0), lent[0], lent[4 * MiB]]).toEqual([true, 5, 5]);
+  });
+});

@@ -78,15 +78,56 @@ describe("a byte written after the free", () => {
   });
 });
 
-test("a frame that gets its first bytes while it is free is not blamed, and keeps them", () => {
+test("a frame that was never freed keeps the bytes that it got before it was allocated", () => {
   const mem = bench();
+  mem.write(BASE, new Uint8Array([1, 2, 3])); // an image that is loaded
+  mem.check();
   const frame = mem.allocFrame();
-  mem.freeFrame(frame);
-  mem.write(mem.addrOf(frame), new Uint8Array([1, 2, 3])); // an image that is loaded
+  expect([mem.addrOf(frame), page(mem, frame)]).toEqual([BASE, new Set([1, 2, 3, 0])]);
   mem.check();
-  expect(mem.allocFrame()).toBe(frame);
-  expect(page(mem, frame)).toEqual(new Set([1, 2, 3, 0]));
-  mem.check();
+});
+
+describe("a frame without bytes when it was freed", () => {
+  for (const at of [0, 2047, PAGE_SIZE - 1]) {
+    test(`and written at ${at} since is found`, () => {
+      const mem = bench();
+      const frame = mem.allocFrame();
+      mem.freeFrame(frame);
+      mem.write(mem.addrOf(frame) + at, new Uint8Array([0x42]));
+      const message = `frame ${frame} (0x100000000) was written after it was freed: byte ${at} is 0x42`;
+      expect(() => mem.check()).toThrow(message);
+      expect(() => mem.allocFrame()).toThrow(message);
+    });
+  }
+
+  test("is found in a range of sections of which one was written", () => {
+    const mem = bench();
+    const frame = mem.allocContig(2500);
+    mem.freeFrame(frame, 2500);
+    mem.check();
+    mem.write(mem.addrOf(frame + 1500), new Uint8Array([0, 7]));
+    expect(() => mem.allocContig(2500)).toThrow(`frame ${frame + 1500} (`);
+    expect(mem.touchedBytes).toBe(4 * MiB);
+  });
+
+  test("is not blamed for bytes of its neighbours, and is new junk when it is allocated", () => {
+    const mem = bench();
+    const [frame, other] = [mem.allocFrame(), mem.allocFrame()];
+    mem.freeFrame(frame);
+    mem.write(mem.addrOf(other), new Uint8Array([9]));
+    mem.check();
+    expect([mem.allocFrame(), page(mem, frame)]).toEqual([frame, new Set([0x5a])]);
+  });
+
+  test("keeps its section's bytes when the section is free: they tell who wrote", () => {
+    const mem = bench();
+    const frame = mem.allocContig(1024);
+    mem.write(mem.addrOf(frame), new Uint8Array([9]));
+    mem.freeFrame(frame, 1024);
+    expect(mem.touchedBytes).toBe(4 * MiB);
+    mem.write(mem.addrOf(frame), new Uint8Array([9]));
+    expect(() => mem.check()).toThrow("was written after it was freed: byte 0 is 0x9");
+  });
 });
 
 /** Owners that write only to what they have; at the end one that does not. */
@@ -110,7 +151,7 @@ function runOwners(seed: number): void {
     if (step % 100 === 0) mem.check();
   }
   const victim = freed.findLast(
-    (f) => mem.hasBytes(f) && !live.some(([frame, count]) => f >= frame && f < frame + count),
+    (f) => !live.some(([frame, count]) => f >= frame && f < frame + count),
   )!;
   mem.check();
   const at = roll(PAGE_SIZE);

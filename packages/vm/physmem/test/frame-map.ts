@@ -1,10 +1,10 @@
 /**
  * A map of frames, one byte each, and long random runs that are judged by it: every range by the
- * definition of its limits, every refusal by a search of the map.
+ * definition of its limits and of the low reserve, every refusal by a search of the map.
  */
 import { GiB, MAXADDR, MAXADDR_24BIT, MAXADDR_32BIT, MiB, NO_FRAME, PAGE_SIZE } from "@physio/kern";
 import type { ContigLimits } from "@physio/physmem";
-import { ANY_DOMAIN, PhysMem } from "@physio/physmem";
+import { AllocClass, ANY_DOMAIN, PhysMem } from "@physio/physmem";
 import { expect } from "vitest";
 
 /** Evenly distributed whole numbers below `n`, named by a seed. */
@@ -35,6 +35,12 @@ const BANKS: readonly MapBank[] = [
 ];
 const DOMAINS = 2;
 const REACHES = 3;
+/**
+ * The low reserve by domain and reach: of 4096 frames below 16 MiB 1/64, of 512 and 1024 below 4 GiB
+ * 1/64, too.
+ */
+const FLOORS = [64, 8, 0, 0, 16, 0];
+const { SYSTEM, INTERRUPT } = AllocClass;
 
 /** The definition of the limits, but for the domain. */
 function obeys(pa: number, size: number, limits: ContigLimits): boolean {
@@ -76,13 +82,28 @@ class FrameMap {
     }
   }
 
-  /** Where allocFrame must find a frame: domain * 3 + reach, or −1. */
-  singleFrom(domain: number): number {
-    for (let reach = REACHES - 1; reach >= 0; reach--)
-      for (let d = 0; d < DOMAINS; d++)
-        if ((domain === ANY_DOMAIN || domain === d) && this.free[d * REACHES + reach] > 0)
-          return d * REACHES + reach;
+  /** Where allocFrame must find a frame: domain * 3 + reach, or −1. `all`: the low reserve, too. */
+  singleFrom(domain: number, all: boolean): number {
+    for (let reach = REACHES - 1; reach >= 0; reach--) {
+      for (let d = 0; d < DOMAINS; d++) {
+        const pool = d * REACHES + reach;
+        const spare = this.free[pool] - (all ? 0 : FLOORS[pool]);
+        if ((domain === ANY_DOMAIN || domain === d) && spare > 0) return pool;
+      }
+    }
     return -1;
+  }
+
+  /** Whether the low reserve is there without the free frames from `pa` on. */
+  leaves(domain: number, pa: number, count: number): boolean {
+    const borders = [0, MAXADDR_24BIT + 1, MAXADDR_32BIT + 1];
+    for (let reach = 0; reach < REACHES - 1; reach++) {
+      const from = Math.max(pa, borders[reach]);
+      const to = Math.min(pa + count * PAGE_SIZE, borders[reach + 1]);
+      const pool = domain * REACHES + reach;
+      if (from < to && this.free[pool] - (to - from) / PAGE_SIZE < FLOORS[pool]) return false;
+    }
+    return true;
   }
 
   freeIn(domain: number): number {
@@ -91,21 +112,22 @@ class FrameMap {
   }
 
   /** Whether any run of free frames obeys the limits. */
-  fits(count: number, limits: ContigLimits): boolean {
+  fits(count: number, limits: ContigLimits, all: boolean): boolean {
     for (const { base, used, domain } of this.banks) {
       if (limits.domain !== ANY_DOMAIN && limits.domain !== domain) continue;
       let run = 0;
       for (let at = 0; at < used.length; at++) {
         run = used[at] === 0 ? run + 1 : 0;
         const first = base + (at - count + 1) * PAGE_SIZE;
-        if (run >= count && obeys(first, count * PAGE_SIZE, limits)) return true;
+        if (run < count || !obeys(first, count * PAGE_SIZE, limits)) continue;
+        if (all || this.leaves(domain, first, count)) return true;
       }
     }
     return false;
   }
 
   /** The highest reach that has the range in a free aligned block of the next power of two; −1: none. */
-  blockReach(count: number, limits: ContigLimits): number {
+  blockReach(count: number, limits: ContigLimits, all: boolean): number {
     const block = 2 ** Math.ceil(Math.log2(count));
     let best = -1;
     for (const { base, used, domain } of this.banks) {
@@ -115,7 +137,8 @@ class FrameMap {
         if (used.subarray(at, at + block).includes(1)) continue;
         for (let i = at; i + count <= at + block; i++) {
           const pa = base + i * PAGE_SIZE;
-          if (obeys(pa, count * PAGE_SIZE, limits)) best = Math.max(best, reachOf(pa));
+          const fits = obeys(pa, count * PAGE_SIZE, limits);
+          if (fits && (all || this.leaves(domain, pa, count))) best = Math.max(best, reachOf(pa));
         }
       }
     }
@@ -193,8 +216,9 @@ class Run {
 
   #single(): void {
     const domain = this.#roll(3) === 0 ? this.#roll(DOMAINS) : ANY_DOMAIN;
-    const frame = this.mem.allocFrame(domain);
-    const from = this.map.singleFrom(domain);
+    const cls = this.#roll(8) === 0 ? INTERRUPT : SYSTEM;
+    const frame = this.mem.allocFrame(domain, cls);
+    const from = this.map.singleFrom(domain, cls === INTERRUPT);
     const pool =
       frame === NO_FRAME
         ? -1
@@ -207,11 +231,13 @@ class Run {
     const roll = this.#roll;
     const count = roll(40) === 0 ? 900 + roll(1500) : 1 + roll(2 ** (1 + roll(8)));
     const limits = drawLimits(roll, count);
-    const least = roll(64) === 0 && count <= 1024 ? this.map.blockReach(count, limits) : -1;
-    const frame = this.mem.allocContig(count, limits);
-    const asked = `${count} pages with ${JSON.stringify(limits)}`;
+    const cls = roll(8) === 0 ? INTERRUPT : SYSTEM;
+    const all = cls === INTERRUPT || limits.high < MAXADDR;
+    const least = roll(64) === 0 && count <= 1024 ? this.map.blockReach(count, limits, all) : -1;
+    const frame = this.mem.allocContig(count, limits, cls);
+    const asked = `${count} pages of class ${cls} with ${JSON.stringify(limits)}`;
     if (frame === NO_FRAME) {
-      if (this.map.fits(count, limits)) expect.fail(`${asked} fit`);
+      if (this.map.fits(count, limits, all)) expect.fail(`${asked} fit`);
       return;
     }
     const pa = this.mem.addrOf(frame);
@@ -219,6 +245,8 @@ class Run {
     const inDomain = limits.domain === ANY_DOMAIN || limits.domain === domain;
     if (!inDomain || !obeys(pa, count * PAGE_SIZE, limits) || reachOf(pa) < least)
       expect.fail(`${asked} were put at ${pa}; a block of reach ${least} was free`);
+    if (!all && !this.map.leaves(domain, pa, count))
+      expect.fail(`${asked} took of the low reserve at ${pa}`);
     this.#take(frame, count);
   }
 }

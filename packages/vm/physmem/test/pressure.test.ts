@@ -1,5 +1,5 @@
 /** Pressure: marks and classes, the two edges, reclaiming; a random run against the definition of the edges. */
-import { Errno, MiB, NO_FRAME, PAGE_SIZE } from "@physio/kern";
+import { Errno, MiB, NO_FRAME, PAGE_SIZE, Panic } from "@physio/kern";
 import type { PressureMarks } from "@physio/physmem";
 import { AllocClass, ANY_DOMAIN, PhysMem } from "@physio/physmem";
 import fc from "fast-check";
@@ -230,14 +230,45 @@ describe("reclaiming", () => {
     const off = mem.pressure.onReclaim(() => 0);
     expect(mem.allocFrame()).toBe(NO_FRAME);
     off();
-    mem.pressure.onReclaim(() => {
-      mem.freeFrame(held[3]);
-      mem.freeFrame(held[5]);
-      return 2;
+    const apart = [held[3], held[5]];
+    const wants: number[] = [];
+    mem.pressure.onReclaim((wanted) => {
+      wants.push(wanted);
+      for (const frame of apart) mem.freeFrame(frame);
+      return apart.splice(0).length;
     });
     expect(mem.allocContig(2)).toBe(NO_FRAME);
-    expect([mem.counters.failures, mem.counters.reclaims, mem.freeFrames]).toEqual([3, 2, 2]);
+    expect([mem.counters.failures, mem.counters.reclaims, mem.freeFrames]).toEqual([3, 3, 2]);
+    expect(wants).toEqual([2, 4]);
     mem.check();
+  });
+
+  test("are asked again, for twice as many, while what they give does not lie in a row", () => {
+    const { mem, take } = bench(64);
+    const held = take(64);
+    const order = [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 5];
+    const wants: number[] = [];
+    mem.pressure.onReclaim((wanted) => {
+      wants.push(wanted);
+      const given = order.splice(0, wanted);
+      for (const i of given) mem.freeFrame(held[i]);
+      return given.length;
+    });
+    expect(mem.allocContig(3)).toBe(held[4]);
+    expect([wants, mem.counters.reclaims, mem.counters.failures]).toEqual([[3, 6, 12], 3, 0]);
+    mem.check();
+  });
+
+  test("that say they gave and did not are asked ten times, for one frame and for a range", () => {
+    for (const ask of ["allocFrame", "allocContig"] as const) {
+      const { mem, take } = bench(64);
+      take(64);
+      const wants: number[] = [];
+      mem.pressure.onReclaim((wanted) => wants.push(wanted));
+      expect(ask === "allocFrame" ? mem.allocFrame() : mem.allocContig(1)).toBe(NO_FRAME);
+      expect(wants).toEqual([1, 2, 4, 8, 16, 32, 64, 64, 64, 64]);
+      expect([mem.counters.reclaims, mem.counters.failures]).toEqual([10, 1]);
+    }
   });
 
   test("an allocation inside of a hook asks no hook", () => {
@@ -304,6 +335,93 @@ function runEdges(seed: number): void {
   expect(expected.length).toBeGreaterThan(20);
   mem.check();
 }
+
+describe("hooks that go wrong", () => {
+  test("shortage and relief that cause each other panic after 1000 rounds", () => {
+    const mem = new PhysMem({ banks: [{ base: 2 ** 40, size: 16 * PAGE_SIZE }] });
+    mem.pressure.setMarks({ reserved: 0, min: 4, target: 4 });
+    const held: number[] = [];
+    let calls = 0;
+    mem.pressure.onShortage(() => {
+      calls++;
+      mem.freeFrame(held.pop()!);
+    });
+    mem.pressure.onRelief(() => {
+      calls++;
+      held.push(mem.allocFrame());
+    });
+    for (let i = 0; i < 12; i++) held.push(mem.allocFrame());
+    expect(() => mem.allocFrame()).toThrow(
+      "hooks for shortage and relief cause each other without end: 1000 rounds, 3 frames are free, marks 0 <= 4 <= 4",
+    );
+    expect(calls).toBe(1000);
+    mem.check();
+  });
+
+  test("one that throws hides the edge from nobody, and the first error is thrown", () => {
+    const { mem, told, take } = bench(16, { reserved: 0, min: 4, target: 4 });
+    const fail = (name: string) => () => {
+      told.push(name);
+      throw new Error(name);
+    };
+    mem.pressure.onShortage(fail("first"));
+    mem.pressure.onShortage(fail("second"));
+    mem.pressure.onShortage(() => told.push("third"));
+    take(12);
+    expect(() => mem.allocFrame()).toThrow("first");
+    expect(told).toEqual(["short at 3", "first", "second", "third", "relief at 4"]);
+  });
+
+  test("one that throws loses no frame, alone or in a range", () => {
+    for (const count of [1, 3]) {
+      const { mem, take } = bench(16, { reserved: 0, min: 4, target: 4 });
+      take(12);
+      const off = mem.pressure.onShortage(() => {
+        throw new Error("hook");
+      });
+      expect(() => (count === 1 ? mem.allocFrame() : mem.allocContig(count))).toThrow("hook");
+      expect([mem.freeFrames, mem.pressure.short]).toEqual([4, false]);
+      off();
+      mem.check();
+      expect(mem.allocContig(4)).not.toBe(NO_FRAME);
+    }
+  });
+
+  test("a frame whose free made the edge is free when a hook throws", () => {
+    const { mem, take } = bench(16, { reserved: 0, min: 4, target: 4 });
+    const frames = take(16);
+    const told: string[] = [];
+    mem.pressure.onRelief(() => {
+      throw new Error("hook");
+    });
+    mem.pressure.onRelief(() => told.push("behind it"));
+    expect(() => mem.freeFrame(frames[0], 4)).toThrow("hook");
+    expect([mem.freeFrames, told]).toEqual([4, ["behind it"]]);
+    mem.check();
+  });
+
+  test("a Panic goes through at once", () => {
+    const { mem, told, take } = bench(16, { reserved: 0, min: 4, target: 4 });
+    mem.pressure.onShortage(() => mem.freeFrame(-1));
+    mem.pressure.onShortage(() => told.push("behind it"));
+    take(12);
+    expect(() => mem.allocFrame()).toThrow(Panic);
+    expect(told).not.toContain("behind it");
+  });
+
+  test("what is no function is no hook, and what is no marks are none", () => {
+    const { mem } = bench(16);
+    for (const hook of [null, undefined, 3, {}] as unknown as (() => number)[]) {
+      expect(() => mem.pressure.onShortage(hook)).toThrow(`a hook is ${String(hook)}`);
+      expect(() => mem.pressure.onRelief(hook)).toThrow(Panic);
+      expect(() => mem.pressure.onReclaim(hook)).toThrow(Panic);
+    }
+    for (const marks of [null, undefined, 3] as unknown as PressureMarks[])
+      expect(() => mem.pressure.setMarks(marks)).toThrow(
+        `marks ${String(marks as unknown)}: EINVAL`,
+      );
+  });
+});
 
 test("3,000 random steps tell what the definition of the edges says", () => {
   fc.assert(fc.property(fc.integer(), runEdges), { numRuns: 10, ...SEED });

@@ -101,7 +101,7 @@ export class Kmem implements SlabSource {
     for (let size = SMALLEST; size <= LARGEST; size *= 2) {
       this.#buckets.push(this.zone(`kmem-${size}`, size, { align: size, zero: true }));
     }
-    this.arena.onFree = () => this.#wake();
+    this.arena.onFree(() => this.#wake());
     mem.pressure.onReclaim(() => this.reclaim());
     mem.pressure.onRelief(() => this.#wake());
   }
@@ -318,17 +318,22 @@ export class Kmem implements SlabSource {
     return first;
   }
 
-  /** Addresses alone. Apart from the loop above, which would use up the allowance for inlining. */
+  /** Addresses alone; this and `#giveRange` stand apart so that loops do not use up their allowance for inlining. */
   #takeRange(pages: number): number {
     const va = this.arena.alloc(pages * PAGE);
     return va < 0 ? -1 : pageOf(va);
   }
 
   #freePages(size: Bytes): void {
+    const first = pageOf(this.#at[0]);
+    this.#giveRange(size); // panics before anything is undone when the size is wrong
+    this.#unmap(first, roundPage(size) / PAGE);
+  }
+
+  #giveRange(size: Bytes): void {
     const va = this.#at[0];
     if (alignDown(va, PAGE) !== va) panic(`kmem: free of ${hex(va)}`);
-    this.arena.free(va, roundPage(size)); // panics before anything is undone when the size is wrong
-    this.#unmap(pageOf(va), roundPage(size) / PAGE);
+    this.arena.free(va, roundPage(size));
   }
 
   #map(page: number, frame: Frame): void {

@@ -16,13 +16,13 @@ import type { DmaMap, LoadCallback } from "../map.ts";
 import type { Segment } from "../seg-list.ts";
 import type { DmaTag } from "../tag.ts";
 import { createTag } from "../tag.ts";
-import type { BackendUnderTest, MakeBackend, ZoneCounts } from "./under-test.ts";
+import type { BackendUnderTest, DeviceUnderTest, MakeBackend, ZoneCounts } from "./under-test.ts";
 import { BANKS, LOW_BANK } from "./under-test.ts";
 
 /** Where client memory is mapped: far from the kernel's own. */
 const FIRST_VA: VirtAddr = 32 * TiB;
 /** Bounce pages and page tables come from the low bank's bottom: clients of it begin above. */
-const LOW_CLIENTS: Bytes = PAGE_SIZE * 128;
+const LOW_CLIENTS: Bytes = PAGE_SIZE * 96;
 
 /** What a callback was told. */
 export interface Answer {
@@ -36,7 +36,7 @@ export interface Answer {
 /** Byte `i` of the stream that is named by `seed`. */
 export function pattern(seed: number, length: number): Uint8Array {
   const bytes = new Uint8Array(length);
-  for (let i = 0; i < length; i++) bytes[i] = seed * 37 + i * 131 + Math.floor(i / 256) * 17 + 11;
+  for (let i = 0; i < length; i++) bytes[i] = seed * 37 + i * 131 + (i >>> 8) * 17 + 11;
   return bytes;
 }
 
@@ -51,7 +51,8 @@ export function mustErrno(got: Errno, wanted: Errno, what: string): void {
 
 /** Panic on the first byte that differs. */
 export function mustEqual(got: Uint8Array, wanted: Uint8Array, what: string): void {
-  if (got.length !== wanted.length) panic(`backend: ${what}: ${got.length} bytes, not ${wanted.length}`);
+  if (got.length !== wanted.length)
+    panic(`backend: ${what}: ${got.length} bytes, not ${wanted.length}`);
   for (let i = 0; i < got.length; i++) {
     if (got[i] !== wanted[i]) {
       panic(`backend: ${what}: byte ${i} of ${got.length} is ${got[i]}, not ${wanted[i]}`);
@@ -59,26 +60,48 @@ export function mustEqual(got: Uint8Array, wanted: Uint8Array, what: string): vo
   }
 }
 
+/** A device whose accesses look into the CPU's caches first: dirty lines reach memory, and a write drops them. */
+function snooping({ device, kmem }: BackendUnderTest): DeviceUnderTest {
+  const { cpu } = kmem;
+  return {
+    read: (addr, to, at, length) => {
+      cpu.writeBack(addr as number, length);
+      return device.read(addr, to, at, length);
+    },
+    write: (addr, from, at, length) => {
+      cpu.writeBackInvalidate(addr as number, length);
+      return device.write(addr, from, at, length);
+    },
+  };
+}
+
 export class Bed {
   readonly unit: BackendUnderTest;
   readonly answers: Answer[];
   /** Frames of client memory: a bounced chunk is never in one. */
   readonly clients: Set<Frame>;
-  readonly user: Pmap;
-  readonly userSpace: PmapSpace;
+  #userSpace: PmapSpace | null;
+  readonly #snooping: DeviceUnderTest;
   #locks: number;
   #nextVa: VirtAddr;
 
   constructor(make: MakeBackend, bouncePages: number, seed: number) {
     this.unit = make({ banks: BANKS, bouncePages, seed });
-    const { kmem, context } = this.unit;
+    const { context } = this.unit;
     must(context.semantics.name === "fixed", "the machine's semantics are not FIXED");
     this.answers = [];
     this.clients = new Set();
-    this.user = kmem.pmaps.create("user");
-    this.userSpace = new PmapSpace(this.user, false, kmem.cpu);
+    this.#userSpace = null;
+    this.#snooping = snooping(this.unit);
     this.#locks = 0;
     this.#nextVa = FIRST_VA;
+  }
+
+  /** The one process, made when it is wanted. */
+  get userSpace(): PmapSpace {
+    const { kmem } = this.unit;
+    this.#userSpace ??= new PmapSpace(kmem.pmaps.create("user"), false, kmem.cpu);
+    return this.#userSpace;
   }
 
   /** A tag with a lock function that counts. Default: any reach, 64 segments, 16 pages. */
@@ -126,13 +149,22 @@ export class Bed {
   /** A callback that notes under the name `who`. */
   note(who: string): LoadCallback<null> {
     return (_arg, segs, count, error) => {
-      must(count === segs.count && (error === Errno.OK || count === 0), "count disagrees with the list");
+      must(
+        count === segs.count && (error === Errno.OK || count === 0),
+        "count disagrees with the list",
+      );
       this.answers.push({ who, error, segs: segs.toArray(), locked: this.#locks === 1 });
     };
   }
 
   /** Load kernel memory. @returns what the caller was told. */
-  load(map: DmaMap, va: VirtAddr, length: Bytes, who = "map", flags: BusDma = BusDma.NOWAIT): Errno {
+  load(
+    map: DmaMap,
+    va: VirtAddr,
+    length: Bytes,
+    who = "map",
+    flags: BusDma = BusDma.NOWAIT,
+  ): Errno {
     return map.load(va, length, this.note(who), null, flags);
   }
 
@@ -159,22 +191,36 @@ export class Bed {
 
   // ---- bytes
 
-  deviceWrite(segs: readonly Segment[], bytes: Uint8Array): void {
+  /** The device of `tag` writes `bytes` over the segments. */
+  deviceWrite(tag: DmaTag, segs: readonly Segment[], bytes: Uint8Array): void {
+    const device = this.#deviceOf(tag);
     let done = 0;
     for (const { addr, len } of segs) {
-      mustErrno(this.unit.device.write(addr, bytes, done, len), Errno.OK, `device write at ${hex(addr)}`);
+      const error = device.write(addr, bytes, done, len);
+      if (error !== Errno.OK) mustErrno(error, Errno.OK, `device write at ${hex(addr)}`);
       done += len;
     }
   }
 
-  deviceRead(segs: readonly Segment[]): Uint8Array {
+  /** The device of `tag` reads the segments. */
+  deviceRead(tag: DmaTag, segs: readonly Segment[]): Uint8Array {
+    const device = this.#deviceOf(tag);
     const bytes = new Uint8Array(segs.reduce((sum, { len }) => sum + len, 0));
     let done = 0;
     for (const { addr, len } of segs) {
-      mustErrno(this.unit.device.read(addr, bytes, done, len), Errno.OK, `device read at ${hex(addr)}`);
+      const error = device.read(addr, bytes, done, len);
+      if (error !== Errno.OK) mustErrno(error, Errno.OK, `device read at ${hex(addr)}`);
       done += len;
     }
     return bytes;
+  }
+
+  /** A coherent tag is of a device that snoops. */
+  #deviceOf(tag: DmaTag): DeviceUnderTest {
+    for (let at: DmaTag | null = tag; at !== null; at = at.parent) {
+      if ((at.flags & BusDma.COHERENT) !== 0) return this.#snooping;
+    }
+    return this.unit.device;
   }
 
   cpuRead(va: VirtAddr, length: Bytes): Uint8Array {
@@ -216,4 +262,3 @@ export class Bed {
     must(this.#locks === 0, "a lock is still held");
   }
 }
-

@@ -39,7 +39,14 @@ export const LIST_FORMS = Object.freeze([
   "list ccb",
   "plist ccb",
 ] as const);
-export const RANGE_FORMS = Object.freeze(["vaddr", "vmpages", "bio", "unmapped bio", "ccb", "bio ccb"] as const);
+export const RANGE_FORMS = Object.freeze([
+  "vaddr",
+  "vmpages",
+  "bio",
+  "unmapped bio",
+  "ccb",
+  "bio ccb",
+] as const);
 export const RUN_FORMS = Object.freeze(["paddr", "paddr ccb"] as const);
 export const FORMS = Object.freeze([...LIST_FORMS, ...RANGE_FORMS, ...RUN_FORMS] as const);
 export type Form = (typeof FORMS)[number];
@@ -53,11 +60,29 @@ export function clientOf(bed: Bed, ma: readonly Frame[], ranges: readonly Range[
   return { va: bed.map(ma), ma, ranges, length };
 }
 
+/** The ranges as the form hands them on: an unmapped mbuf has up to three parts. */
+function partsOf({ ranges }: Client, form: Form): readonly Range[] {
+  if (form !== "unmapped mbuf") return ranges;
+  return ranges.flatMap(([offset, length]): Range[] => {
+    const eighth = Math.floor(length / 8);
+    const middle = length - 2 * eighth;
+    const end = offset + length - eighth;
+    return eighth === 0
+      ? [[offset, length]]
+      : [
+          [offset, eighth],
+          [offset + eighth, middle],
+          [end, eighth],
+        ];
+  });
+}
+
 /** The data in runs of physical memory that end with their pages. */
-export function piecesOf(bed: Bed, { ma, ranges }: Client): Piece[] {
+export function piecesOf(bed: Bed, client: Client, form: Form): Piece[] {
   const { mem } = bed.unit.kmem;
+  const { ma } = client;
   const pieces: Piece[] = [];
-  for (const [offset, length] of ranges) {
+  for (const [offset, length] of partsOf(client, form)) {
     for (let done = 0; done < length; ) {
       const at = offset + done;
       const run = Math.min(length - done, PAGE - pageOffset(at));
@@ -74,7 +99,7 @@ const virtual = ({ va, ranges }: Client, base = va) =>
 
 /** Runs of physical memory. */
 const physical = (bed: Bed, client: Client) =>
-  piecesOf(bed, client).map(({ pa, length }) => ({ base: pa, length }));
+  piecesOf(bed, client, "plist").map(({ pa, length }) => ({ base: pa, length }));
 
 const bio = (fields: Partial<Bio>): Bio => Object.assign(new Bio(), fields);
 
@@ -142,7 +167,7 @@ export function formOf(bed: Bed, client: Client, form: Form): Memdesc {
     case "plist":
       return { kind: "plist", list: physical(bed, client) };
     case "uio": {
-      const base = bed.map(ma, bed.user);
+      const base = bed.map(ma, bed.userSpace.pmap);
       return { kind: "uio", uio: new Uio(UioRw.READ, bed.userSpace, virtual(client, base), 0) };
     }
     case "kernel uio":
@@ -153,7 +178,10 @@ export function formOf(bed: Bed, client: Client, form: Form): Memdesc {
     case "bio":
       return { kind: "bio", bio: bio({ data: va + offset, bcount: length }) };
     case "unmapped bio":
-      return { kind: "bio", bio: bio({ flags: BioFlag.UNMAPPED, ma, maOffset: offset, bcount: length }) };
+      return {
+        kind: "bio",
+        bio: bio({ flags: BioFlag.UNMAPPED, ma, maOffset: offset, bcount: length }),
+      };
     case "vlist bio":
       return { kind: "bio", bio: vlistBio(client) };
     default:
@@ -191,7 +219,14 @@ export function tellsCaller(mem: Memdesc, way: Way): boolean {
 }
 
 /** Load. What a callback would be told is noted under `who`, also where none is called. @returns what the caller was told. */
-export function issue(bed: Bed, map: DmaMap, mem: Memdesc, way: Way, flags: BusDma, who: string): Errno {
+export function issue(
+  bed: Bed,
+  map: DmaMap,
+  mem: Memdesc,
+  way: Way,
+  flags: BusDma,
+  who: string,
+): Errno {
   const done = bed.note(who);
   if (way === "mem") return map.loadMem(mem, done, null, flags);
   if (way === "sg" && (mem.kind === "mbuf" || mem.kind === "vmpages")) {
@@ -213,9 +248,19 @@ export function issue(bed: Bed, map: DmaMap, mem: Memdesc, way: Way, flags: BusD
     case "ccb":
       return map.loadCcb(mem.ccb, done, null, flags);
     case "uio":
-      return map.loadUio(mem.uio, (_, segs, count, _size, error) => done(null, segs, count, error), null, flags);
+      return map.loadUio(
+        mem.uio,
+        (_, segs, count, _size, error) => done(null, segs, count, error),
+        null,
+        flags,
+      );
     case "mbuf":
-      return map.loadMbuf(mem.mbuf, (_, segs, count, _size, error) => done(null, segs, count, error), null, flags);
+      return map.loadMbuf(
+        mem.mbuf,
+        (_, segs, count, _size, error) => done(null, segs, count, error),
+        null,
+        flags,
+      );
     default:
       return map.loadMem(mem, done, null, flags);
   }

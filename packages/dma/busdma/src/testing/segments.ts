@@ -91,7 +91,8 @@ function wrongPlace(
       }
       if (!inPlace) {
         const frame = kmem.mem.frameOf(at);
-        if (bed.clients.has(frame)) return `${hex(at)} stands for ${hex(pa + done)}, and is a client's`;
+        if (bed.clients.has(frame))
+          return `${hex(at)} stands for ${hex(pa + done)}, and is a client's`;
         const keeps = (tag.flags & BusDma.KEEP_PG_OFFSET) !== 0;
         if (keeps && pageOffset(at) !== pageOffset(pa + done)) {
           return `${hex(pa + done)} is bounced to ${hex(at)}, another page offset`;

@@ -23,13 +23,14 @@ export const REACH: BusAddr = 16 * MiB - 1;
 /** Where the three banks of RAM begin: within that reach, out of it, and at the end of all addresses. */
 export const LOW_BANK = MiB;
 export const HIGH_BANK = 8 * GiB;
-export const TOP_BANK = 2 ** 52 - MiB;
-const LOW_SIZE = 2 * MiB;
+export const TOP_BANK = 2 ** 52 - MiB / 8;
+/** Small: each case makes its machine. */
+export const HIGH_SIZE = MiB / 4;
 
 export const BANKS: readonly SparseBank[] = Object.freeze([
-  { base: LOW_BANK, size: LOW_SIZE },
-  { base: HIGH_BANK, size: MiB },
-  { base: TOP_BANK, size: MiB },
+  { base: LOW_BANK, size: (3 * MiB) / 4 },
+  { base: HIGH_BANK, size: HIGH_SIZE },
+  { base: TOP_BANK, size: MiB / 8 },
 ]);
 
 /** The machine that is wanted. */

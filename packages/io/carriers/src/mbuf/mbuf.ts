@@ -12,7 +12,10 @@
  * Follows sys/sys/mbuf.h and mbuf(9).
  */
 import type { Bits, Bytes, Frame, PhysAddr, VirtAddr } from "@physio/kern";
-import { bitset, formatBits, hex } from "@physio/kern";
+import { bitset, formatBits, hex, NO_FRAME } from "@physio/kern";
+
+// scratch: it has no bytes to share
+const NOTHING = new Uint8Array(0);
 
 /** Values of sys/sys/mbuf.h. */
 export const MbufFlag = bitset<"MbufFlag">()({
@@ -81,6 +84,20 @@ export interface ExtPages {
 /** Told when nobody uses external storage any more. => `ext` is the pool's again when it returns. */
 export type ExtFree = (ext: MbufExt) => void;
 
+/** The bytes of a storage that were read last, for the next time: see bytes.ts. */
+export class HostView {
+  /** The array that `view` is a part of, from `start` on; null: of none. */
+  array: Uint8Array | null;
+  start: number;
+  view: Uint8Array;
+
+  constructor() {
+    this.array = null;
+    this.start = 0;
+    this.view = NOTHING;
+  }
+}
+
 /**
  * External storage, shared by all mbufs whose `ext` it is.
  *
@@ -96,8 +113,9 @@ export class MbufExt {
   free: ExtFree | null;
   /** For `free`. */
   arg: unknown;
-  /** The pool's: physical address of the first byte, −1 where the storage may be scattered. */
-  pa: PhysAddr;
+  /** The pool's: frame of the first byte, NO_FRAME where the storage may be scattered. */
+  frame: Frame;
+  host: HostView | null;
   /** The pool's: link of its free list. */
   link: MbufExt | null;
 
@@ -108,7 +126,8 @@ export class MbufExt {
     this.kind = ExtKind.DISPOSABLE;
     this.free = null;
     this.arg = null;
-    this.pa = -1;
+    this.frame = NO_FRAME;
+    this.host = null;
     this.link = null;
   }
 }
@@ -142,9 +161,10 @@ export class Mbuf {
   tsoSegmentSize: Bytes;
   timestamp: number;
 
-  /** The pool's: kernel and physical address of the mbuf's own storage; −1 for an mbuf that no pool made. */
+  /** The pool's: address and frame of the mbuf's own 256 bytes; −1 and NO_FRAME for an mbuf that no pool made. */
   storage: VirtAddr;
-  storagePa: PhysAddr;
+  storageFrame: Frame;
+  host: HostView | null;
 
   constructor() {
     this.next = null;
@@ -165,7 +185,8 @@ export class Mbuf {
     this.tsoSegmentSize = 0;
     this.timestamp = 0;
     this.storage = -1;
-    this.storagePa = -1;
+    this.storageFrame = NO_FRAME;
+    this.host = null;
   }
 
   [Symbol.for("nodejs.util.inspect.custom")](): string {

@@ -5,8 +5,8 @@
  * its fields, 56 more for the packet's when it begins one, the rest is its own storage. So the
  * alignment of data in the memory of the machine is the original's. Follows sys/sys/mbuf.h.
  */
-import type { Bytes, PhysAddr, VirtAddr } from "@physio/kern";
-import { panic } from "@physio/kern";
+import type { Bytes, Frame, VirtAddr } from "@physio/kern";
+import { alignDown, pageOffset, panic } from "@physio/kern";
 import type { Mbuf } from "./mbuf.ts";
 
 /** An mbuf in memory. */
@@ -77,12 +77,16 @@ export function alignEnd(m: Mbuf, length: Bytes): void {
   if (!(m.len === 0 && isWritable(m) && length >= 0 && adjust >= 0)) {
     panic(`mbuf: alignEnd of ${length} bytes in ${storageSize(m)}, ${m.len} are there`);
   }
-  m.data = storageStart(m) + adjust - (adjust & 7);
+  m.data = storageStart(m) + alignDown(adjust, 8);
 }
 
-/** Physical address of the first byte of a mapped mbuf; −1 where its storage may be scattered. */
-export function dataPa(m: Mbuf): PhysAddr {
-  const { ext } = m;
-  if (ext === null) return m.storagePa < 0 ? -1 : m.storagePa + (m.data - m.storage);
-  return ext.pa < 0 ? -1 : ext.pa + (m.data - ext.buf);
+/** Frame in which the storage of a mapped mbuf begins; NO_FRAME where it may be scattered. */
+export function frameOfData(m: Mbuf): Frame {
+  return m.ext === null ? m.storageFrame : m.ext.frame;
+}
+
+/** Where the data begin, from the start of that frame. Small numbers: no call boxes them. */
+export function offsetOfData(m: Mbuf): Bytes {
+  const start = m.ext === null ? m.storage : m.ext.buf;
+  return pageOffset(start) + (m.data - start);
 }

@@ -8,8 +8,8 @@
  * Invariant (`check`): the list is as long as `cached` says, and what is in use and on the list is
  * what the zone of kernel memory has given out.
  */
-import type { Bytes, VirtAddr } from "@physio/kern";
-import { Errno, ErrnoError, hex, isWhole, PAGE_SIZE, panic } from "@physio/kern";
+import type { Bytes, Frame, VirtAddr } from "@physio/kern";
+import { Errno, ErrnoError, hex, isWhole, NO_FRAME, PAGE_SIZE, panic } from "@physio/kern";
 import type { Kmem, Zone } from "@physio/pmap";
 import type { ExtKind } from "./mbuf.ts";
 import { Mbuf, MbufExt, MbufType } from "./mbuf.ts";
@@ -48,11 +48,11 @@ function countersFor(name: string, limit: number | undefined): MbufCounters {
   return new MbufCounters(most);
 }
 
-/** Physical address of kernel memory that is mapped. */
-function physical(kmem: Kmem, va: VirtAddr): number {
-  const pa = kmem.pmap.extract(va);
-  if (!(pa >= 0)) panic(`mbuf: ${hex(va)} is not mapped`);
-  return pa;
+/** Frame of kernel memory that is mapped. */
+function frameAt(kmem: Kmem, va: VirtAddr): Frame {
+  const frame = kmem.pmap.frameAt(va);
+  if (frame === NO_FRAME) panic(`mbuf: ${hex(va)} is not mapped`);
+  return frame;
 }
 
 /** Mbufs with the 256 bytes that each of them has. */
@@ -153,14 +153,15 @@ export class MbufZone {
       return null;
     }
     m.storage = va;
-    m.storagePa = physical(this.#kmem, va);
+    m.storageFrame = frameAt(this.#kmem, va);
     return m;
   }
 
   #unbind(m: Mbuf): void {
     this.zone.free(m.storage);
     m.storage = -1;
-    m.storagePa = -1;
+    m.storageFrame = NO_FRAME;
+    m.host = null;
     m.next = this.#bare;
     this.#bare = m;
   }
@@ -253,7 +254,7 @@ export class ClusterZone {
     ext.buf = va;
     ext.size = this.size;
     ext.kind = this.kind;
-    ext.pa = physical(this.#kmem, va);
+    ext.frame = frameAt(this.#kmem, va);
     return ext;
   }
 
