@@ -11,7 +11,7 @@ import { describeMachine, writeDocs } from "./docs.ts";
 import { FRAMES } from "./frame-rows.ts";
 import { stalePackages } from "./freshness.ts";
 import { GARBAGE } from "./garbage-rows.ts";
-import { LOADS } from "./load-rows.ts";
+import { LOADS, MANY_LOADS } from "./load-rows.ts";
 import { MEMORY } from "./memory-rows.ts";
 import { parseOptions, USAGE } from "./options.ts";
 import { PAGES } from "./page-rows.ts";
@@ -24,6 +24,7 @@ import { countLine, table } from "./table.ts";
 
 const SUITES: readonly Suite[] = Object.freeze([
   LOADS,
+  MANY_LOADS,
   GARBAGE,
   MEMORY,
   PAGES,

@@ -3,14 +3,15 @@
  */
 import type { DmaMap } from "@physio/busdma";
 import { Sync } from "@physio/busdma";
-import { machine, pc32BitDma } from "@physio/machine";
 import { garbageOf } from "./garbage.ts";
-import type { LoadCase, Scene, Sum } from "./scene.ts";
-import { loadLoop, makeScene, TAG, take } from "./scene.ts";
+import type { Scene, Sum } from "./scene.ts";
+import { loadLoop, makeScene } from "./scene.ts";
+import { bouncedRange, bounceLoop, packetCase } from "./transfer-cases.ts";
 
-const PAGE = 4096;
 const OPERATIONS = 100_000;
 const WARM_ROUNDS = 6;
+/** A bounced load copies 128 KiB: fewer of them. */
+const BOUNCE_SHARE = 16;
 
 /** Bytes an operation, by row. */
 export type GarbageOutput = Record<string, number>;
@@ -24,18 +25,6 @@ function syncLoop(map: DmaMap, n: number): void {
   }
 }
 
-/** Load, sync both ways, unload: every byte bounces. */
-function bounceLoop(c: LoadCase, sum: Sum, n: number): void {
-  const map = c.at[0];
-  const va = c.at[1];
-  for (let i = 0; i < n; i++) {
-    map.load(va, c.length, take, sum, 0);
-    map.sync(Sync.PREWRITE);
-    map.sync(Sync.POSTREAD);
-    map.unload();
-  }
-}
-
 function othersLoop({ others }: Scene, sum: Sum, n: number): void {
   for (const c of others) loadLoop(c, sum, n);
 }
@@ -43,17 +32,15 @@ function othersLoop({ others }: Scene, sum: Sum, n: number): void {
 function bodies(): ReadonlyMap<string, Body> {
   const scene = makeScene();
   const sum: Sum = { total: 0 };
-  const limited = machine(pc32BitDma({}));
-  const reach = { lowAddr: 2 ** 32 - 1 };
-  const page = limited.kmem.alloc(PAGE);
-  limited.kmem.write(page, new Uint8Array(PAGE).fill(7));
-  const map = limited.dmaTag.child({ ...TAG, ...reach }).createMap();
-  const bounced: LoadCase = { name: "e", at: [map, page], length: PAGE, segments: 1 };
+  const bounced = bouncedRange();
+  const page = { ...bounced, length: 4096 };
   const [a] = scene.cases;
   return new Map<string, Body>([
     ...scene.cases.map((c): [string, Body] => [c.name, (n) => loadLoop(c, sum, n)]),
     ["sync", (n) => syncLoop(a.at[0], n)],
-    ["bounced", (n) => bounceLoop(bounced, sum, n)],
+    ["d", packetCase(scene.machine, sum).body],
+    ["page", (n) => bounceLoop(page, sum, n)],
+    ["bounced", (n) => bounceLoop(bounced, sum, n / BOUNCE_SHARE)],
     ["others", (n) => othersLoop(scene, sum, n / 50)],
   ]);
 }
@@ -64,5 +51,8 @@ export function measureGarbage(): GarbageOutput {
     for (const body of all.values()) body(OPERATIONS / 4);
   }
   const measured = [...all].filter(([name]) => name !== "others");
-  return Object.fromEntries(measured.map(([name, body]) => [name, garbageOf(body, OPERATIONS)]));
+  const found: GarbageOutput = {};
+  for (const [name, body] of measured) found[name] = garbageOf(body, OPERATIONS);
+  found.bounced *= BOUNCE_SHARE;
+  return found;
 }

@@ -39,7 +39,15 @@ export const OBJECTS: Plant = Object.freeze({
 });
 
 /** Packages that workers import: see worker-main.ts. */
-const ROOTS: readonly string[] = Object.freeze(["machine", "membus", "uvm", "vmem", "sched"]);
+const ROOTS: readonly string[] = Object.freeze([
+  "machine",
+  "membus",
+  "uvm",
+  "vmem",
+  "sched",
+  "arch-arm64",
+  "arch-riscv",
+]);
 
 /** Copy the package at `from` with all it depends on into `modules`. */
 function copyPackage(from: string, name: string, modules: string): void {

@@ -83,6 +83,7 @@ export interface Scene {
   readonly cases: readonly LoadCase[];
   /** Everybody else's loads. */
   readonly others: readonly LoadCase[];
+  readonly otherMachines: readonly Machine[];
 }
 
 function boot(config: MachineConfig, traced = false): Machine {
@@ -91,10 +92,11 @@ function boot(config: MachineConfig, traced = false): Machine {
   return m;
 }
 
-/** A PC to measure on, and among others a machine that bounces and one that traces. */
-export function makeScene(): Scene {
+/** A PC to measure on, and among others a machine that bounces, one that traces, and those of `more`. */
+export function makeScene(more: readonly MachineConfig[] = []): Scene {
   const measured = boot(pc({}));
   const others = [boot(pc32BitDma({})), boot(pc({}), true), boot(pc({ ram: 2 ** 31 }))];
+  others.push(...more.map((config) => boot(config)));
   const busy = others.flatMap((m) => {
     const memory = memoryOf(m);
     return [
@@ -103,7 +105,8 @@ export function makeScene(): Scene {
       ...casesOf(m, memory, { maxSegSize: 1024, segments: 64 }),
     ];
   });
-  return { machine: measured, cases: casesOf(measured, memoryOf(measured)), others: busy };
+  const cases = casesOf(measured, memoryOf(measured));
+  return { machine: measured, cases, others: busy, otherMachines: others };
 }
 
 export const take: LoadCallback<Sum> = (sum, segs, count, error) => {

@@ -18,7 +18,11 @@ const PACKAGES: readonly string[] = Object.freeze([
   "pmap",
   "uvm",
   "busdma",
+  "busdma-bounce",
+  "carriers",
   "arch-x86",
+  "arch-arm64",
+  "arch-riscv",
   "machine",
 ]);
 

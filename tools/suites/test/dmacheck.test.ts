@@ -175,7 +175,8 @@ class Walker {
 
 function walk(kind: Kind, seed: number, steps: number): string {
   const rig = new ToyRig(kind, true, 6);
-  const { next } = numbers(seed);
+  const random = numbers(seed);
+  const next = () => random.next();
   const tag = rig.child({ maxSize: SIZE });
   const walkers = Array.from({ length: 5 }, () => new Walker(rig, tag.createMap(), next));
   for (let i = 0; i < steps; i++) {

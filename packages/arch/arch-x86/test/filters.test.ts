@@ -46,6 +46,9 @@ for (const semantics of [FIXED, SEED]) {
     const filter = (arg: unknown) => (got.push(arg) > 0 ? 0 : 1);
     expect(identity(machine.tag({ filter, filterArg: "softc" }), HIGH)).toBe(true);
     expect(got).toEqual(["softc"]);
+    const heir = machine.tag({ filter, filterArg: "parent" }).child({ filterArg: "lost" });
+    identity(heir, HIGH);
+    expect(got).toEqual(["softc", "parent"]); // asked once, not again for the parent
   });
 
   test(`${semantics.name}: a filter is inherited, and asked after the child's own`, () => {

@@ -7,7 +7,6 @@
  */
 import type { Bytes, VirtAddr } from "@physio/kern";
 import { NO_FRAME, PAGE_SIZE, roundPage } from "@physio/kern";
-import { ROW_MASK } from "@physio/physmem";
 import type { Kmem } from "@physio/pmap";
 import { Enter, Prot } from "@physio/pmap";
 import type { DmaAllocator, DmaMemRequest } from "./memory.ts";
@@ -64,8 +63,6 @@ class KmemAllocator implements DmaAllocator {
         return -1;
       }
       pmaps.zeroPage(frame);
-      // The column that says which slab a kernel page belongs to: none.
-      mem.section(frame).index[frame & ROW_MASK] = 0;
       pmap.kenter(va + at, frame, Prot.READ | Prot.WRITE);
     }
     return va;

@@ -4,7 +4,7 @@
 import type { DmaAllocator, DmaMemRequest } from "@physio/busdma/impl";
 import { kmemAllocator } from "@physio/busdma/impl";
 import { GiB, MAXADDR, MiB, PAGE_SIZE } from "@physio/kern";
-import { PhysMem } from "@physio/physmem";
+import { PhysMem, ROW_MASK } from "@physio/physmem";
 import { Kmem, Run } from "@physio/pmap";
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -89,6 +89,27 @@ test("any request: its limits hold, all of it is mapped and zero, and it comes b
   kmem.reclaim();
   expect(before - mem.freeFrames).toBeLessThanOrEqual(0);
   kmem.check();
+});
+
+test("pages are freed as pages whatever their frames were used for before", () => {
+  const { kmem, allocator } = setUp();
+  const { mem } = kmem;
+  kmem.alloc(100); // a slab: number 1
+  const frames: number[] = [];
+  for (
+    let f = mem.allocContig(1, { high: REACH });
+    f >= 0;
+    f = mem.allocContig(1, { high: REACH })
+  ) {
+    frames.push(f);
+  }
+  for (const frame of frames) mem.section(frame).index[frame & ROW_MASK] = 1;
+  for (const frame of frames) mem.freeFrame(frame);
+  const before = mem.freeFrames;
+  const va = allocator.alloc(request({ allocator: "pages", size: 100, highest: REACH }));
+  expect(kmem.slabOf(va)).toBe(null);
+  allocator.free(va, 100, "pages");
+  expect(mem.freeFrames).toBe(before);
 });
 
 test("what is not to be had is -1, and nothing is lost", () => {

@@ -129,6 +129,12 @@ test("allocMemWait sleeps until enough memory is free", () => {
   s.sched.spawn("driver", driver());
   s.sched.pump();
   expect(got).toBe(null);
+  // What others take and give back meanwhile is no news.
+  const { switches } = s.sched;
+  const others = [0, 1, 2].map(() => s.machine.mem.allocFrame());
+  for (const frame of others) s.machine.mem.freeFrame(frame);
+  s.sched.pump();
+  expect(s.sched.switches).toBe(switches);
   for (const frame of hoard) {
     s.machine.mem.freeFrame(frame);
     s.sched.pump();

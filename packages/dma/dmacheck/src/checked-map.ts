@@ -14,6 +14,7 @@ import { PAGE_SIZE, pageOffset } from "@physio/kern";
 import type { Pmap } from "@physio/pmap";
 import { ByteStates, CPU_WROTE } from "./byte-states.ts";
 import type { Creator } from "./finding.ts";
+import { poisonOf } from "./poison.ts";
 
 /** How far a map's load is. */
 export const Phase = Object.freeze({
@@ -39,6 +40,8 @@ const grown = (old: Float64Array, needed: number): Float64Array => {
 
 export class CheckedMap {
   readonly id: number;
+  /** What stands in its segment lists when callbacks are over. */
+  readonly poison: BusAddr;
   readonly map: DmaMap;
   readonly owner: string | null;
   readonly creator: Creator;
@@ -80,6 +83,7 @@ export class CheckedMap {
 
   constructor(id: number, map: DmaMap, inner: unknown, owner: string | null, creator: Creator) {
     this.id = id;
+    this.poison = poisonOf(id);
     this.map = map;
     this.owner = owner;
     this.creator = creator;
@@ -249,7 +253,8 @@ export class CheckedMap {
   }
 
   toString(): string {
-    return this.inner === null ? "never bounces, checked" : `${String(this.inner)}, checked`;
+    const inner = this.inner as { toString(): string } | null;
+    return `${inner === null ? "never bounces" : inner.toString()}, checked`;
   }
 
   #add(where: number, length: Bytes): void {

@@ -168,7 +168,7 @@ export class Checker {
     if (map.completed) map.completed = false;
     else if (map.phase === IDLE) map.phase = NOTHING;
     if (segs.count === 0) return;
-    poison(segs, map.id);
+    poison(segs, map.poison);
     this.accesses.lastPoisoned = map;
   }
 

@@ -84,9 +84,27 @@ export function dmacheck(inner: DmaBackend, options: DmacheckOptions): Dmacheck 
 }
 
 function wrap(inner: DmaBackend, checker: Checker): DmaBackend {
-  const { accesses } = checker;
   return defineBackend({
     name: `${inner.name}, checked`,
+    ...making(inner, checker),
+    ...loading(inner, checker),
+    ...using(inner, checker),
+  });
+}
+
+type Making =
+  | "tagCreate"
+  | "tagDestroy"
+  | "tagBusy"
+  | "mapCreate"
+  | "mapDestroy"
+  | "memAlloc"
+  | "memFree";
+
+/** Tags, maps and memory come and go. */
+function making(inner: DmaBackend, checker: Checker): Pick<DmaBackend, Making> {
+  const { accesses } = checker;
+  return {
     tagCreate: (tag) => inner.tagCreate(tag),
     tagDestroy: (tag) => {
       checker.destroyingTag(tag);
@@ -126,6 +144,15 @@ function wrap(inner: DmaBackend, checker: Checker): DmaBackend {
         accesses.inside--;
       }
     },
+  };
+}
+
+/** Loads, up to the end of their callbacks. */
+function loading(
+  inner: DmaBackend,
+  checker: Checker,
+): Pick<DmaBackend, "loadBuffer" | "loadPhys" | "loadPages" | "complete" | "delivered"> {
+  return {
     loadBuffer: (tag, map, pmap, va, len, flags, segs) => {
       const checked = checker.loading(map);
       checked.addVirtual(pmap, va, len);
@@ -156,6 +183,15 @@ function wrap(inner: DmaBackend, checker: Checker): DmaBackend {
       checker.complete(checked, segs, error);
     },
     delivered: (_tag, map, segs) => checker.delivered(map, segs),
+  };
+}
+
+/** What is done with a map that is loaded. */
+function using(
+  inner: DmaBackend,
+  checker: Checker,
+): Pick<DmaBackend, "sync" | "unload" | "isIdentity"> {
+  return {
     sync: (tag, map, ops) => {
       const checked = checker.find(map);
       checker.syncing(checked, ops);
@@ -168,7 +204,7 @@ function wrap(inner: DmaBackend, checker: Checker): DmaBackend {
       checker.unloaded(checked);
     },
     isIdentity: (tag, pa, len) => inner.isIdentity(tag, pa, len),
-  });
+  };
 }
 
 /** The inner backend has taken a range. A map that waits keeps the inner state for the pool to see. */

@@ -16,10 +16,13 @@ const LOW_END = 0xdec0_0000;
 const HIGH = 0x8_0000;
 const NUMBERS = 0x8_0000;
 
-/** Put addresses that name map `id` into the list; counts and lengths stay. */
-export function poison(segs: SegList, id: number): void {
-  const address = (HIGH + (id % NUMBERS)) * TWO_32 + LOW;
-  for (let i = 0; i < segs.count; i++) segs.addr[i] = address;
+/** The address that names map `id`. */
+export const poisonOf = (id: number): BusAddr => (HIGH + (id % NUMBERS)) * TWO_32 + LOW;
+
+/** Put `address` everywhere in the list; counts and lengths stay. */
+export function poison(segs: SegList, address: BusAddr): void {
+  const { addr, count } = segs;
+  for (let i = 0; i < count; i++) addr[i] = address;
 }
 
 /** Whether a device that says `address` was told by a poisoned list. */

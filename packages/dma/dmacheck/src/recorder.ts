@@ -95,9 +95,9 @@ export class Recorder {
   }
 }
 
-/** The whole mapping, as the device says it. */
+/** The whole mapping, as the device says it; null: there is none. */
 export function wholeOf(map: CheckedMap): Risk | null {
-  if (map.segCount === 0) return null;
+  if (map.liveAt < 0 || map.segCount === 0) return null;
   return { space: "bus", address: map.busOf(0), length: map.states.total };
 }
 

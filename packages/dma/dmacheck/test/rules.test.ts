@@ -260,8 +260,7 @@ test("rule 5: segments that are used after their callback", () => {
   expect(m.found()).toEqual(["stale-segments"]);
   expect(m.check.findings[0].against!.what).toBe("load of map 0, 100 bytes");
   m.deviceRead([[kept!.addr[0] % 2 ** 32, 4]]); // a device of 32 bits
-  m.deviceRead([[Number.NaN, 4]]);
-  expect(m.found()).toEqual(["stale-segments", "stale-segments", "stale-segments"]);
+  expect(m.found()).toEqual(["stale-segments", "stale-segments"]);
 });
 
 describe("rule 9: a device outside of its mappings", () => {

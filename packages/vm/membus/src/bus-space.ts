@@ -14,6 +14,7 @@ import { Errno, ErrnoError, hex, isWhole, panic } from "@physio/kern";
 import type { CpuPort } from "./cpu-port.ts";
 import type { DevicePort } from "./device-port.ts";
 import type { MmioHandler, MmioWindow } from "./mmio.ts";
+import { Mapping } from "./mmio.ts";
 
 export const BARRIER_READ = 1;
 export const BARRIER_WRITE = 2;
@@ -33,13 +34,15 @@ export class BusSpace {
   readonly #handler: MmioHandler;
   readonly #port: DevicePort | null;
   readonly #cpu: CpuPort | null;
+  readonly #mapping: Mapping;
 
-  /** `cpu`: whose combined stores register writes push; null: nobody's. => the part lies in the window. */
+  /** `cpu`: whose combined stores register writes push; null: nobody's. `mapping`: for Membus. => the part lies in the window. */
   constructor(
     window: MmioWindow,
     cpu: CpuPort | null = null,
     start: Bytes = 0,
     size: Bytes = window.size - start,
+    mapping: Mapping = new Mapping(window),
   ) {
     this.window = window;
     this.start = start;
@@ -47,6 +50,7 @@ export class BusSpace {
     this.#handler = window.handler;
     this.#port = window.port ?? null;
     this.#cpu = cpu;
+    this.#mapping = mapping;
   }
 
   /** Physical address of its first byte. */
@@ -62,7 +66,12 @@ export class BusSpace {
         `bus_space ${this.window.name}: subregion at ${offset}+${size} of ${this.size}`,
       );
     }
-    return new BusSpace(this.window, this.#cpu, this.start + offset, size);
+    return new BusSpace(this.window, this.#cpu, this.start + offset, size, this.#mapping);
+  }
+
+  /** Whether this is a space of that mapping: for Membus. */
+  isOf(mapping: Mapping): boolean {
+    return this.#mapping === mapping;
   }
 
   // ---- one register
@@ -99,7 +108,7 @@ export class BusSpace {
   /** Two 32-bit reads, low word first, into `out[0]` and `out[1]`. */
   readPair(offset: Bytes, out: Uint32Array): void {
     this.#check(offset, 8, 4);
-    if (out.length < 2) panic(`bus_space ${this.window.name}: a pair into ${out.length} words`);
+    if (!(out instanceof Uint32Array && out.length >= 2)) panic(`bus_space ${this.window.name}: a pair into ${out.length} words`);
     out[0] = this.#read(offset, 4);
     out[1] = this.#read(offset + 4, 4);
   }
@@ -216,6 +225,9 @@ export class BusSpace {
 
   /** [`offset`, `offset + size`) lies in this space, at a multiple of `align` in the window. */
   #check(offset: Bytes, size: Bytes, align: number): void {
+    if (!this.#mapping.live) {
+      panic(`bus_space ${this.window.name}: offset ${offset}, but the window is unmapped`);
+    }
     // A fraction leaves a remainder too.
     if (!(offset >= 0 && offset + size <= this.size && (this.start + offset) % align === 0)) {
       panic(
@@ -235,6 +247,9 @@ export class BusSpace {
   }
 
   #checkWords(words: Uint32Array, at: number, count: number): void {
+    if (!(words instanceof Uint32Array)) {
+      panic(`bus_space ${this.window.name}: words in an array that is no Uint32Array`);
+    }
     if (!(isWhole(at) && isWhole(count) && at + count <= words.length)) {
       panic(`bus_space ${this.window.name}: ${count} words at ${at} of ${words.length}`);
     }

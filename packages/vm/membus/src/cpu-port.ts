@@ -11,7 +11,7 @@
  * Every machine has one, `membus.cpu`. Follows bus_dma's view of cpu_dcache_* and membarrier ops.
  */
 import type { Bytes, Frame, PhysAddr } from "@physio/kern";
-import { Errno, hex, offsetIn, panic } from "@physio/kern";
+import { Errno, hex, isWhole, offsetIn, panic } from "@physio/kern";
 import type { PhysMem } from "@physio/physmem";
 import type { CacheConfig } from "./data-cache.ts";
 import { DataCache } from "./data-cache.ts";
@@ -134,6 +134,7 @@ export class CpuPort {
     length: Bytes,
     attr: CacheAttr = WRITE_BACK,
   ): void {
+    checkFrameMove(offset, to, at, length);
     if (this.cache === null && attr === WRITE_BACK && this.watcher === null) {
       this.#mem.readFrames(frame, offset, to, at, length);
     } else if (this.read(this.#mem.addrOf(frame) + offset, to, at, length, attr) !== OK) {
@@ -150,6 +151,7 @@ export class CpuPort {
     length: Bytes,
     attr: CacheAttr = WRITE_BACK,
   ): void {
+    checkFrameMove(offset, from, at, length);
     if (this.cache === null && attr === WRITE_BACK && this.watcher === null) {
       this.#mem.writeFrames(frame, offset, from, at, length);
     } else if (this.write(this.#mem.addrOf(frame) + offset, from, at, length, attr) !== OK) {
@@ -209,20 +211,23 @@ export class CpuPort {
     return OK;
   }
 
-  // ---- maintenance: nothing at all on a coherent machine
+  // ---- maintenance: nothing but a check of the range on a coherent machine
 
   /** Dirty lines that overlap the range reach RAM and stay valid. @bsd #Y cpu_dcache_wb_range */
   writeBack(pa: PhysAddr, length: Bytes): void {
+    checkMaintained(pa, length);
     if (this.cache !== null) this.cache.writeBack(pa, length);
   }
 
   /** Lines that overlap the range are dropped whole, dirty or not. @bsd #Y cpu_dcache_inv_range */
   invalidate(pa: PhysAddr, length: Bytes): void {
+    checkMaintained(pa, length);
     if (this.cache !== null) this.cache.invalidate(pa, length);
   }
 
   /** Dirty lines that overlap the range reach RAM, then all that overlap are dropped. @bsd #Y cpu_dcache_wbinv_range */
   writeBackInvalidate(pa: PhysAddr, length: Bytes): void {
+    checkMaintained(pa, length);
     if (this.cache !== null) this.cache.writeBackInvalidate(pa, length);
   }
 
@@ -249,6 +254,19 @@ export class CpuPort {
 function checkRange(pa: PhysAddr, length: Bytes): void {
   if (!(Number.isSafeInteger(pa) && Number.isSafeInteger(length) && length >= 0)) {
     panic(`cpu: no range of memory: ${pa}+${length}`);
+  }
+}
+
+/** On every machine alike: a program that is right on one is not to fail on another. */
+function checkMaintained(pa: PhysAddr, length: Bytes): void {
+  if (!(isWhole(pa) && isWhole(length))) panic(`cpu: maintenance of ${pa}+${length}`);
+}
+
+/** What `readFrame` and `writeFrame` owe. */
+function checkFrameMove(offset: Bytes, bytes: Uint8Array, at: number, length: Bytes): void {
+  const whole = isWhole(offset) && isWhole(at) && isWhole(length);
+  if (!(whole && at + length <= bytes.length)) {
+    panic(`cpu: ${length} bytes at ${at} of an array of ${bytes.length}, offset ${offset}`);
   }
 }
 

@@ -5,7 +5,9 @@
  * bytes to and from it. An access that leaves the reach, the bridge's window, the translation or the
  * RAM moves nothing and is recorded as a fault. A port is the only way by which the model of a chip
  * (`hw.ts`) touches memory, so a driver that hands it a wrong or stale address sees what it would
- * see on the board. It goes to RAM, never to the CPU's cache or combining buffers.
+ * see on the board. It goes to RAM, never to the CPU's combining buffers, and past the CPU's cache unless
+ * the port is `coherent`: then what is dirty in the cache reaches RAM before the device looks, and lines
+ * that it writes leave the cache.
  *
  * A port with `posted` sends its writes on their way (posted.ts); reads by the same port never pass
  * them.
@@ -23,6 +25,7 @@ import {
 } from "@physio/kern";
 import type { PhysMem } from "@physio/physmem";
 import { Ktr, traceEvent } from "@physio/trace";
+import type { DataCache } from "./data-cache.ts";
 import type { BusFault, FaultReason } from "./fault.ts";
 import type { Membus } from "./membus.ts";
 import { loadBytes, storeBytes } from "./page-bytes.ts";
@@ -43,6 +46,11 @@ export interface DevicePortConfig {
   readonly requester?: number;
   /** Takes what leaves the bridge; absent: nothing stands there. */
   readonly translation?: Translation;
+  /**
+   * Whether the device snoops the CPU's cache, on a machine that has a model of one; default false. On
+   * other machines every device is coherent.
+   */
+  readonly coherent?: boolean;
   /** Writes travel in a queue; absent: a write is in RAM when it returns. */
   readonly posted?: PostedConfig;
 }
@@ -57,7 +65,7 @@ const PAGE = PAGE_SIZE;
 const SHORT = 64;
 
 /** Highest address of the device. @throws {ErrnoError} EINVAL: the numbers make no sense, or contradict. */
-function reachOf({ name, highest, width, requester = 0 }: DevicePortConfig): BusAddr {
+function reachOf({ name, highest, width, requester = 0, coherent }: DevicePortConfig): BusAddr {
   const lines = width ?? MAX_WIDTH;
   const reach = highest ?? 2 ** lines - 1;
   const sane = isWhole(lines) && lines >= 1 && lines <= MAX_WIDTH;
@@ -69,6 +77,9 @@ function reachOf({ name, highest, width, requester = 0 }: DevicePortConfig): Bus
       `membus: port ${name}: highest address ${highest}, width ${width}, requester ${requester}`,
     );
   }
+  if (typeof name !== "string" || (coherent !== undefined && typeof coherent !== "boolean")) {
+    throw new ErrnoError(Errno.EINVAL, `membus: port ${String(name)}: coherent ${String(coherent)}`);
+  }
   return Math.min(reach, MAXADDR);
 }
 
@@ -76,6 +87,8 @@ export class DevicePort {
   readonly name: string;
   readonly highest: BusAddr;
   readonly requester: number;
+  /** Whether it sees what the CPU stores, and the CPU what it writes, without maintenance. */
+  readonly coherent: boolean;
   /** The first faults, oldest first; `faultCount` counts all of them. */
   readonly faults: BusFault[];
   faultCount: number;
@@ -84,15 +97,19 @@ export class DevicePort {
   readonly #bus: Membus;
   readonly #mem: PhysMem;
   readonly #route: Route;
+  /** The cache that the device snoops, or null. */
+  readonly #snooped: DataCache | null;
   readonly #posted: PostedWrites | null;
   readonly #word: Uint8Array;
 
   /** @throws {ErrnoError} EINVAL: numbers that make no sense or contradict. */
   constructor(bus: Membus, config: DevicePortConfig) {
     const { name, requester = 0, window = null, translation = null, posted = null } = config;
+    const { coherent = false } = config;
     this.name = name;
     this.highest = reachOf(config);
     this.requester = requester;
+    this.coherent = bus.cpu.coherent || coherent;
     this.faults = [];
     this.faultCount = 0;
     this.bytesRead = 0;
@@ -101,8 +118,9 @@ export class DevicePort {
     this.#mem = bus.mem;
     this.#route = new Route(bus.mem, name, this.highest, requester, window);
     this.#route.translation = translation;
+    this.#snooped = coherent ? bus.cpu.cache : null;
     this.#posted =
-      posted === null ? null : new PostedWrites(bus.mem, bus.now, bus.sched, posted, name);
+      posted === null ? null : new PostedWrites(bus.mem, this.#snooped, bus.sched, posted, name);
     this.#word = new Uint8Array(4);
   }
 
@@ -171,17 +189,18 @@ export class DevicePort {
     this.#checkLength(at, length);
     if (length === 0) return OK;
     if (this.#posted !== null) this.#posted.flush();
+    this.#checkAccess(to, at, length);
     const route = this.#route;
     const { watcher } = this.#bus;
     if (watcher !== null) watcher.device(this, route.asked[0], length, false);
     const refused = route.resolve(length, false);
     if (refused !== null) return this.#fault("read", length, refused);
-    this.#checkRoom(to, at, length);
     let done = at;
     for (let i = 0; i < route.count; i++) {
       const size = route.size[i];
       const frame = this.#mem.frameOf(route.address[i]);
       const offset = pageOffset(route.address[i]);
+      if (this.#snooped !== null) this.#snooped.snoop(frame, offset, size, false);
       if (size <= SHORT && offset + size <= PAGE) {
         loadBytes(this.#mem, frame, offset, to, done, size);
       } else this.#mem.readFrames(frame, offset, to, done, size);
@@ -195,12 +214,12 @@ export class DevicePort {
   #write(from: Uint8Array, at: number, length: Bytes): Errno {
     this.#checkLength(at, length);
     if (length === 0) return OK;
+    this.#checkAccess(from, at, length);
     const route = this.#route;
     const { watcher } = this.#bus;
     if (watcher !== null) watcher.device(this, route.asked[0], length, true);
     const refused = route.resolve(length, true);
     if (refused !== null) return this.#fault("write", length, refused);
-    this.#checkRoom(from, at, length);
     let done = at;
     for (let i = 0; i < route.count; i++) {
       const size = route.size[i];
@@ -208,6 +227,7 @@ export class DevicePort {
       else {
         const frame = this.#mem.frameOf(route.address[i]);
         const offset = pageOffset(route.address[i]);
+        if (this.#snooped !== null) this.#snooped.snoop(frame, offset, size, true);
         if (size <= SHORT && offset + size <= PAGE) {
           storeBytes(this.#mem, frame, offset, from, done, size);
         } else this.#mem.writeFrames(frame, offset, from, done, size);
@@ -222,9 +242,11 @@ export class DevicePort {
     if (!(isWhole(at) && isWhole(length))) panic(`${this.name}: ${length} bytes at ${at}`);
   }
 
-  #checkRoom(bytes: Uint8Array, at: number, length: Bytes): void {
-    if (at + length > bytes.length) {
-      const address = this.#route.asked[0];
+  /** Before anybody is asked: a translation's answers lie in columns of the port. */
+  #checkAccess(bytes: Uint8Array, at: number, length: Bytes): void {
+    const address = this.#route.asked[0];
+    if (Number.isNaN(address)) panic(`${this.name}: ${length} bytes at address NaN`);
+    if (!(at + length <= bytes.length)) {
       panic(`${this.name}: ${hex(address)}+${length} at ${at} of an array of ${bytes.length}`);
     }
   }
@@ -237,7 +259,8 @@ export class DevicePort {
     trace.record(FAULT, address, length, direction === "write" ? 1 : 0);
     if (this.faults.length < KEPT_FAULTS || onFault !== null) {
       const time = this.#bus.now();
-      const fault = { port, requester, direction, address, length, reason, time };
+      const granule = reason === "not translated" ? this.#route.refusedGranule : undefined;
+      const fault = { port, requester, direction, address, length, reason, granule, time };
       if (this.faults.length < KEPT_FAULTS) this.faults.push(fault);
       if (onFault !== null) onFault(fault);
     }

@@ -29,3 +29,19 @@ export interface MmioWindow {
   /** The device's way to memory: its posted writes arrive before a read of this window returns. */
   readonly port?: DevicePort;
 }
+
+/** A window's place on a bus, known to all spaces of it: what ends when it is unmapped. */
+export class Mapping {
+  readonly window: MmioWindow;
+  readonly base: PhysAddr;
+  /** First address behind it. */
+  readonly end: PhysAddr;
+  live: boolean;
+
+  constructor(window: MmioWindow) {
+    this.window = window;
+    this.base = window.base;
+    this.end = window.base + window.size;
+    this.live = true;
+  }
+}

@@ -133,7 +133,6 @@ export class Route {
   resolve(length: Bytes, write: boolean): FaultReason | null {
     if (this.#translating) panic(`membus: port ${this.#who} is used by its own translation`);
     const address: BusAddr = this.asked[0];
-    if (!(address === address)) panic(`membus: port ${this.#who}: ${length} bytes at NaN`);
     const last = address + length - 1;
     if (!(address >= 0 && last <= this.highest && address === Math.floor(address))) {
       return "beyond reach";

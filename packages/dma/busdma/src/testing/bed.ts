@@ -19,10 +19,10 @@ import { createTag } from "../tag.ts";
 import type { BackendUnderTest, DeviceUnderTest, MakeBackend, ZoneCounts } from "./under-test.ts";
 import { BANKS, LOW_BANK } from "./under-test.ts";
 
-/** Where client memory is mapped: far from the kernel's own. */
+/** Where the process has its memory. */
 const FIRST_VA: VirtAddr = 32 * TiB;
 /** Bounce pages and page tables come from the low bank's bottom: clients of it begin above. */
-const LOW_CLIENTS: Bytes = PAGE_SIZE * 96;
+const LOW_CLIENTS: Bytes = PAGE_SIZE * 80;
 
 /** What a callback was told. */
 export interface Answer {
@@ -133,11 +133,14 @@ export class Bed {
 
   /** Memory over the frames, with a hole behind it. */
   map(frames: readonly Frame[], pmap: Pmap = this.unit.kmem.pmap): VirtAddr {
-    const va = this.#nextVa;
+    const { kmem } = this.unit;
+    const size = (frames.length + 1) * PAGE_SIZE;
+    const va = pmap === kmem.pmap ? kmem.kvaAlloc(size) : this.#nextVa;
+    if (va < 0) panic(`test bed: no ${size} bytes of kernel addresses`);
     for (let i = 0; i < frames.length; i++) {
       pmap.enter(va + i * PAGE_SIZE, frames[i], Prot.READ | Prot.WRITE);
     }
-    this.#nextVa = va + (frames.length + 1) * PAGE_SIZE;
+    if (pmap !== kmem.pmap) this.#nextVa += size;
     return va;
   }
 

@@ -184,7 +184,11 @@ export function formOf(bed: Bed, client: Client, form: Form): Memdesc {
       };
     case "vlist bio":
       return { kind: "bio", bio: vlistBio(client) };
-    default:
+    case "ccb":
+    case "paddr ccb":
+    case "list ccb":
+    case "plist ccb":
+    case "bio ccb":
       return ccbOf(bed, client, form, pa);
   }
 }
@@ -261,7 +265,9 @@ export function issue(
         null,
         flags,
       );
-    default:
+    case "paddr":
+    case "vlist":
+    case "plist":
       return map.loadMem(mem, done, null, flags);
   }
 }

@@ -128,7 +128,10 @@ class Play {
       case "unload":
         this.#unload(player);
         break;
-      default:
+      case "write":
+      case "read":
+      case "both":
+      case "ring":
         if (player.answer !== null) {
           transfer(this.bed, player, plan.act, plan.noise);
           this.#saw(plan.act);

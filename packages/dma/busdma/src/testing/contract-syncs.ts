@@ -22,6 +22,7 @@ class Transfer {
   readonly tag: DmaTag;
   readonly map: DmaMap;
   readonly va: VirtAddr;
+  readonly other: VirtAddr;
   readonly segs: readonly Segment[];
   /** What the client's pages hold, as far as the CPU is concerned. */
   readonly bytes: Uint8Array;
@@ -31,6 +32,7 @@ class Transfer {
     this.tag = this.bed.tag({ lowAddr: REACH, maxSize: 4 * PAGE, flags });
     this.map = this.tag.createMap();
     this.va = this.bed.buffer(3, bank);
+    this.other = this.bed.buffer(8, LOW_BANK);
     this.bytes = pattern(1, WHOLE);
     this.bed.unit.kmem.write(this.va, this.bytes);
     this.segs = this.bed.loaded(this.map, this.va + BEFORE, LENGTH);
@@ -39,6 +41,11 @@ class Transfer {
   /** What is the device's. */
   get data(): Uint8Array {
     return this.bytes.subarray(BEFORE, BEFORE + LENGTH);
+  }
+
+  /** The CPU does other things: dirty lines of the transfer leave its caches. */
+  churn(): void {
+    this.bed.cpuRead(this.other, 8 * PAGE);
   }
 
   /** The CPU stores something else everywhere. */
@@ -83,11 +90,13 @@ function fromDevice(t: Transfer): void {
   t.map.sync(PREREAD);
   t.bed.cpuRead(t.va, WHOLE); // what it has now is nobody's business, but caches may keep it
   t.deviceWrite(2);
+  t.churn();
   t.map.sync(POSTREAD);
   t.clientHas();
   t.store(3);
   t.map.sync(PREREAD);
   t.deviceWrite(4);
+  t.churn();
   t.map.sync(POSTREAD);
 }
 

@@ -7,7 +7,7 @@ import type { MakeBackend } from "./under-test.ts";
 import { HIGH_BANK, LOW_BANK, REACH } from "./under-test.ts";
 
 const PAGE = PAGE_SIZE;
-const POOL = 80;
+const POOL = 60;
 
 /** Panic unless `make` throws ENOMEM. */
 function mustBeShort(make: () => unknown, what: string): void {

@@ -6,7 +6,7 @@ import type { Bed } from "./bed.ts";
 import { must, mustEqual, pattern } from "./bed.ts";
 import type { Client } from "./carriers.ts";
 import type { Player } from "./check-case.ts";
-import type { Act } from "./random-case.ts";
+import type { TransferAct } from "./random-case.ts";
 import type { Piece } from "./segments.ts";
 import { mostSegments, wrongSegments } from "./segments.ts";
 
@@ -45,7 +45,7 @@ function store(bed: Bed, client: Client, bytes: Uint8Array, noise: number): void
 }
 
 /** One transfer of a loaded map. */
-export function transfer(bed: Bed, player: Player, act: Act, noise: number): void {
+export function transfer(bed: Bed, player: Player, act: TransferAct, noise: number): void {
   const { map, party, answer } = player;
   if (party === null || answer === null) return;
   const { client, bytes } = party;
@@ -85,7 +85,7 @@ export function transfer(bed: Bed, player: Player, act: Act, noise: number): voi
       deviceSees();
       map.sync(POSTWRITE);
       break;
-    default: {
+    case "both": {
       map.sync(PREREAD | PREWRITE);
       deviceSees();
       // The device writes the first of its bytes only: the rest comes back as it was.

@@ -41,16 +41,9 @@ export interface ClientPlan {
  * the map, to the device, from it, both, and two in a row with one sync between.   unload.   pump: those
  * who wait may go on.   memory: DMA memory of the map's tag is taken, used and freed.
  */
-export const ACTS = Object.freeze([
-  "load",
-  "write",
-  "read",
-  "both",
-  "ring",
-  "unload",
-  "pump",
-  "memory",
-] as const);
+export const TRANSFERS = Object.freeze(["write", "read", "both", "ring"] as const);
+export type TransferAct = (typeof TRANSFERS)[number];
+const ACTS = Object.freeze(["load", ...TRANSFERS, "unload", "pump", "memory"] as const);
 export type Act = (typeof ACTS)[number];
 
 export interface StepPlan {
@@ -129,7 +122,7 @@ function drawRanges(draw: Draw, pages: number, most: number): Range[] {
 
 function drawClient(draw: Draw): ClientPlan {
   const form = one(draw, FORMS);
-  const pages = 1 + draw(5);
+  const pages = one(draw, [1, 1, 2, 3, 4, 5]);
   const runs: { bank: PhysAddr; frames: number }[] = [];
   for (let left = pages; left > 0; ) {
     const frames = isRun(form) ? left : 1 + draw(left);

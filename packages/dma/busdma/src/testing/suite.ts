@@ -15,7 +15,7 @@ import type { MakeBackend } from "./under-test.ts";
 export interface KitCase {
   readonly name: string;
   /** @throws {Panic} what the backend did, and what it should have done. */
-  run(): void;
+  readonly run: () => void;
 }
 
 export interface SuiteOptions {

@@ -28,7 +28,7 @@ export const TOP_BANK = 2 ** 52 - MiB / 8;
 export const HIGH_SIZE = MiB / 4;
 
 export const BANKS: readonly SparseBank[] = Object.freeze([
-  { base: LOW_BANK, size: (3 * MiB) / 4 },
+  { base: LOW_BANK, size: MiB / 2 },
   { base: HIGH_BANK, size: HIGH_SIZE },
   { base: TOP_BANK, size: MiB / 8 },
 ]);
