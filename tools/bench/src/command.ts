@@ -4,6 +4,7 @@
  * Measures the built packages in processes of their own, so build first. This process imports none
  * of them.
  */
+import { CHAINS } from "./chain-rows.ts";
 import { CORE_GARBAGE } from "./core-garbage-rows.ts";
 import { CURVES } from "./curve-rows.ts";
 import { DEMO } from "./demo-rows.ts";
@@ -25,6 +26,7 @@ import { countLine, table } from "./table.ts";
 const SUITES: readonly Suite[] = Object.freeze([
   LOADS,
   MANY_LOADS,
+  CHAINS,
   GARBAGE,
   MEMORY,
   PAGES,

@@ -24,7 +24,7 @@ export class DmaPage {
 
   /** @throws {ErrnoError} ENOMEM. */
   constructor(tag: DmaTag, what: string) {
-    const mem = tag.allocMem(BusDma.NOWAIT | BusDma.ZERO);
+    const mem = tag.allocMem(BusDma.NOWAIT | BusDma.ZERO | BusDma.COHERENT);
     if (mem === null) throw new ErrnoError(Errno.ENOMEM, `nvme: no DMA memory for ${what}`);
     this.mem = mem;
     this.va = mem.memory.va;

@@ -20,7 +20,8 @@ import type { DmaTag } from "./tag.ts";
 
 const PAGE = PAGE_SIZE;
 const LEAF = LEAF_PAGES;
-const PER_PAGE = 1 / PAGE_SIZE;
+const PAGE_SHIFT = 12;
+const PAGE_MASK = PAGE_SIZE - 1;
 const LEAF_BYTES = LEAF_PAGES * PAGE_SIZE;
 const SHIFT = SECTION_SHIFT;
 const ROW = ROW_MASK;
@@ -125,9 +126,9 @@ export function loadChainDirect(tag: DmaTag, chain: Mbuf, segs: SegList): Errno 
   let end = -1;
   let size = 0;
   let sum = 0;
-  // The page table's leaf in hand, and the address where it begins.
+  // The page table's leaf in hand, and the address where it begins: none yet.
   let leaf = -1;
-  let base = 0;
+  let base = Number.POSITIVE_INFINITY;
   let frames: Int32Array | null = null;
   for (let m: Mbuf | null = chain; m !== null; m = m.next) {
     let left = m.len;
@@ -138,18 +139,20 @@ export function loadChainDirect(tag: DmaTag, chain: Mbuf, segs: SegList): Errno 
     if ((m.flags & UNMAPPED) !== 0) return NOT_DIRECT;
     sum += left;
     let within = m.data - base;
-    if (leaf < 0 || within < 0 || within >= LEAF_BYTES) {
+    if (!(within >= 0 && within < LEAF_BYTES)) {
       leaf = leafOf(m.data);
       base = leaf * LEAF_BYTES;
       within = m.data - base;
       frames = pmap.leaf(leaf);
     }
-    let index = (within * PER_PAGE) | 0;
-    let offset = pageOffset(within);
+    const inLeaf = within | 0;
+    let index = inLeaf >> PAGE_SHIFT;
+    let offset = inLeaf & PAGE_MASK;
     for (;;) {
       const frame = frames === null ? -1 : frames[index];
       if (frame < 0) unmapped(m.data, m.len);
-      const pa = sectionAddr[frame >> SHIFT] + (frame & ROW) * PAGE + offset;
+      const inSection = ((frame & ROW) << PAGE_SHIFT) | offset; // a section is 2^27 bytes
+      const pa = sectionAddr[frame >> SHIFT] + inSection;
       const run = Math.min(left, PAGE - offset);
       if (
         pa === end &&

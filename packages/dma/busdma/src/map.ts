@@ -150,6 +150,11 @@ export class DmaMap {
    * @returns as `loadMbuf`. @bsd #Y bus_dmamap_load_mbuf_sg
    */
   loadMbufSg(m: Mbuf, segs: SegList, flags: BusDma = 0): Errno {
+    const { tag } = this;
+    if (this.md === null && tag.flat && segs.addr.length <= tag.segments) {
+      const direct = loadChainDirect(tag, m, segs);
+      if (direct === OK && (tag.trace.mask & TRACED) === 0) return OK;
+    }
     return this.#loadMbuf(LOAD_MBUF_SG, m, segs, flags | NOWAIT);
   }
 

@@ -19,6 +19,7 @@ import { NvmeDriver, NvmeHardware } from "@physio/dev-nvme";
 import { mountExt2 } from "@physio/ext2fs";
 import type { Nanoseconds } from "@physio/kern";
 import { panic } from "@physio/kern";
+import type { MembusConfig } from "@physio/membus";
 import { Membus } from "@physio/membus";
 import { formatFreeLists, PhysMem } from "@physio/physmem";
 import { Kmem } from "@physio/pmap";
@@ -32,6 +33,7 @@ import type { MachineConfig } from "./profiles.ts";
 import { seededRandom } from "./random.ts";
 
 const NVME_WINDOW = 0x4000;
+const CACHE_SEED = 0x5eed;
 /** Scheduler steps between two turns of the host's event loop. */
 const STEPS_A_TURN = 20_000;
 
@@ -65,7 +67,8 @@ export class Machine {
     this.sched = new Scheduler({ trace: this.ktr, ...(random === null ? {} : { random }) });
     this.mem = new PhysMem({ banks, verify: config.verify });
     const { mem, ktr: trace } = this;
-    this.membus = new Membus({ mem, trace, sched: this.sched, now: () => this.sched.now });
+    const now = () => this.sched.now;
+    this.membus = new Membus({ mem, trace, sched: this.sched, now, ...cacheOf(config) });
     this.kmem = new Kmem(mem, { cpu: this.membus.cpu, sched: this.sched });
     this.bouncePool = this.#makeBouncePool();
     const backend = config.dmaBackend(this.bouncePool, this.kmem, this.membus);
@@ -257,6 +260,12 @@ export class Machine {
     sysctls.add("vfs.bufcache.misses", "Metadata blocks read", () => cache.misses);
     sysctls.add("kern.switches", "Threads switched to", () => sched.switches);
   }
+}
+
+/** The cache's random numbers have a seed of their own: threads and evictions do not share a stream. */
+function cacheOf({ dataCache, seed }: MachineConfig): Pick<MembusConfig, "cache"> {
+  if (dataCache === null) return {};
+  return { cache: { ...dataCache, random: seededRandom((seed ?? 0) + CACHE_SEED) } };
 }
 
 /** Build a machine. @throws {ErrnoError} see Machine. */

@@ -5,6 +5,13 @@
  * there: the backend, the memory map and the reach of the disk controller all come from here.
  */
 
+import { arm64Backend, arm64Banks, VIRT_MMIO_BASE, VIRT_MMIO_SIZE } from "@physio/arch-arm64";
+import {
+  VIRT_MMIO_BASE as RISCV_MMIO_BASE,
+  VIRT_MMIO_SIZE as RISCV_MMIO_SIZE,
+  riscvBackend,
+  riscvBanks,
+} from "@physio/arch-riscv";
 import { MMIO_BASE, MMIO_SIZE, pcBanks, x86Backend } from "@physio/arch-x86";
 import type { CompletionPolicy } from "@physio/blkio";
 import type { DmaSemantics } from "@physio/busdma";
@@ -13,7 +20,7 @@ import type { DmaBackend } from "@physio/busdma/impl";
 import type { BouncePool } from "@physio/busdma-bounce";
 import type { BusAddr, Bytes } from "@physio/kern";
 import { Errno, ErrnoError, GiB, KiB, MAXADDR, MAXADDR_32BIT, MiB, PAGE_SIZE } from "@physio/kern";
-import type { Membus } from "@physio/membus";
+import type { CacheConfig, Membus } from "@physio/membus";
 import type { BankConfig } from "@physio/physmem";
 import type { Kmem } from "@physio/pmap";
 
@@ -26,6 +33,8 @@ export interface MachineConfig {
   /** `membus` is for backends that watch it. */
   readonly dmaBackend: (pool: BouncePool, kmem: Kmem, membus: Membus) => DmaBackend;
   readonly semantics: DmaSemantics;
+  /** The data cache of a machine whose devices do not snoop, but for the source of its random numbers; null: they do. */
+  readonly dataCache: Omit<CacheConfig, "random"> | null;
   /** Highest bus address that the disk controller reaches. */
   readonly diskReach: BusAddr;
   /** Bounce pages that the machine may have for each of its disks; 0 means no limit. */
@@ -68,8 +77,16 @@ function x86Machine(profile: string, diskReach: BusAddr, options: ProfileOptions
     mmioBase: MMIO_BASE as number,
     mmioSize: MMIO_SIZE,
     dmaBackend: (pool, kmem) => x86Backend(pool, kmem),
-    semantics: options.semantics ?? FIXED,
+    dataCache: null,
     diskReach,
+    ...common(options),
+  };
+}
+
+/** What does not depend on the kind of machine. */
+function common(options: ProfileOptions) {
+  return {
+    semantics: options.semantics ?? FIXED,
     bouncePages: options.bouncePages ?? 0,
     seed: options.seed === undefined ? 1 : options.seed,
     completion: options.completion ?? "softintr",
@@ -77,6 +94,49 @@ function x86Machine(profile: string, diskReach: BusAddr, options: ProfileOptions
     traceEntries: options.traceEntries ?? 4096,
     verify: options.verify ?? false,
     maxTransfer: transferFor(options.bouncePages ?? 0),
+  } as const;
+}
+
+/** Of machines that come with caches of several kinds. */
+export interface CacheOptions extends ProfileOptions {
+  /** Bytes of a cache line; default 64. */
+  readonly cacheLine?: 32 | 64 | 128;
+  /** Whether devices snoop the CPU's cache; default false. */
+  readonly coherent?: boolean;
+}
+
+/** Now and then a line is evicted or read in without anybody's asking, as on hardware. */
+function cacheOf({ cacheLine = 64, coherent = false }: CacheOptions): MachineConfig["dataCache"] {
+  return coherent ? null : { line: cacheLine, evictOneIn: 64, prefetchOneIn: 32 };
+}
+
+/** An arm64 board (QEMU's virt) whose devices do not snoop unless told so. */
+export function arm64(options: CacheOptions = {}): MachineConfig {
+  const { cacheLine = 64, coherent = false } = options;
+  return {
+    profile: "arm64",
+    banks: arm64Banks(options.ram ?? 8 * GiB),
+    mmioBase: VIRT_MMIO_BASE as number,
+    mmioSize: VIRT_MMIO_SIZE,
+    dmaBackend: (pool, kmem) => arm64Backend({ pool, kmem, cacheLine, coherent }),
+    dataCache: cacheOf(options),
+    diskReach: MAXADDR,
+    ...common(options),
+  };
+}
+
+/** A riscv board (QEMU's virt) whose devices do not snoop unless told so. */
+export function riscv(options: CacheOptions = {}): MachineConfig {
+  const { cacheLine = 64, coherent = false } = options;
+  return {
+    profile: "riscv",
+    banks: riscvBanks(options.ram ?? 8 * GiB),
+    mmioBase: RISCV_MMIO_BASE as number,
+    mmioSize: RISCV_MMIO_SIZE,
+    dmaBackend: (pool, kmem) => riscvBackend({ pool, kmem, cacheLine, coherent }),
+    dataCache: cacheOf(options),
+    diskReach: MAXADDR,
+    ...common(options),
   };
 }
 
@@ -94,6 +154,8 @@ const PROFILES: Readonly<Record<string, (options: ProfileOptions) => MachineConf
   Object.freeze({
     pc,
     "pc-32bit-dma": pc32BitDma,
+    arm64,
+    riscv,
   });
 
 export const PROFILE_NAMES: readonly string[] = Object.freeze(Object.keys(PROFILES));

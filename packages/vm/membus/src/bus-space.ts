@@ -108,7 +108,8 @@ export class BusSpace {
   /** Two 32-bit reads, low word first, into `out[0]` and `out[1]`. */
   readPair(offset: Bytes, out: Uint32Array): void {
     this.#check(offset, 8, 4);
-    if (!(out instanceof Uint32Array && out.length >= 2)) panic(`bus_space ${this.window.name}: a pair into ${out.length} words`);
+    if (!(out instanceof Uint32Array && out.length >= 2))
+      panic(`bus_space ${this.window.name}: a pair into ${out.length} words`);
     out[0] = this.#read(offset, 4);
     out[1] = this.#read(offset + 4, 4);
   }

@@ -78,7 +78,10 @@ function reachOf({ name, highest, width, requester = 0, coherent }: DevicePortCo
     );
   }
   if (typeof name !== "string" || (coherent !== undefined && typeof coherent !== "boolean")) {
-    throw new ErrnoError(Errno.EINVAL, `membus: port ${String(name)}: coherent ${String(coherent)}`);
+    throw new ErrnoError(
+      Errno.EINVAL,
+      `membus: port ${String(name)}: coherent ${String(coherent)}`,
+    );
   }
   return Math.min(reach, MAXADDR);
 }

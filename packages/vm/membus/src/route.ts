@@ -61,10 +61,7 @@ function checkTranslation(translation: Translation, who: string): void {
     throw new ErrnoError(Errno.EINVAL, `membus: port ${who}: granule of ${granule} bytes`);
   }
   if (typeof translation.translate !== "function") {
-    throw new ErrnoError(
-      Errno.EINVAL,
-      `membus: port ${who}: a translation without \`translate\``,
-    );
+    throw new ErrnoError(Errno.EINVAL, `membus: port ${who}: a translation without \`translate\``);
   }
 }
 

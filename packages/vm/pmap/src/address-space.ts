@@ -8,15 +8,27 @@
  * that crosses a call would be boxed (a copy of 64 KiB left 32 bytes of garbage).
  */
 import type { Bytes, VirtAddr } from "@physio/kern";
-import { Errno, NO_FRAME, PAGE_SIZE, pageOf, pageOffset, panic } from "@physio/kern";
+import {
+  Errno,
+  hex,
+  isWhole,
+  NO_FRAME,
+  PAGE_SIZE,
+  pageOf,
+  pageOffset,
+  panic,
+  truncPage,
+} from "@physio/kern";
 import type { CpuPort } from "@physio/membus";
 import type { Sleeps } from "@physio/sched";
-import { leafIndex, leafOf } from "./page-table.ts";
+import { leafIndex, leafOf, VA_LIMIT } from "./page-table.ts";
 import type { Pmap } from "./pmap.ts";
 import { Prot } from "./prot.ts";
 import { Run } from "./run.ts";
 
 // This module's own names: the compiler folds them.
+const PAGE = PAGE_SIZE;
+const LIMIT = VA_LIMIT;
 const READ = Prot.READ;
 const WRITE = Prot.WRITE;
 
@@ -31,12 +43,15 @@ export interface AddressSpace {
   copyout(va: VirtAddr, from: Uint8Array, at: number, length: Bytes): Bytes;
   /**
    * Make every page of [`va`, `va + length`) resident for `access`, and keep it so until `unwire`: the
-   * frames are wired. A space that can fault pages in sleeps here.
-   * @returns OK; EFAULT: some page cannot be had; ENOMEM. Then none is wired.
+   * frames and their mappings are wired, once more for each call, and no other frame is entered there.
+   * A mapping that is removed all the same leaves its frame wired. A space that can fault pages in
+   * sleeps here.
+   * @returns OK, also for no bytes; EFAULT: some page cannot be had, or is no address; ENOMEM: a frame
+   * is wired too often. Then none is wired.
    * @bsd #P[here for spaces that cannot fault] uvm_vslock, vslock
    */
   wire(va: VirtAddr, length: Bytes, access: Prot): Sleeps<Errno>;
-  /** End of `wire`, with the same range. @bsd #Y uvm_vsunlock, vsunlock */
+  /** End of `wire`, with the same range: the frames that it wired. Panics when it did not, before anything is undone. @bsd #Y uvm_vsunlock, vsunlock */
   unwire(va: VirtAddr, length: Bytes): void;
 }
 
@@ -55,27 +70,36 @@ export class PmapSpace implements AddressSpace {
   }
 
   copyin(va: VirtAddr, to: Uint8Array, at: number, length: Bytes): Bytes {
+    checkPlace(this.pmap, to, at, length);
     return this.#copyin(leafOf(va), leafIndex(va), pageOffset(va), to, at, length);
   }
 
   copyout(va: VirtAddr, from: Uint8Array, at: number, length: Bytes): Bytes {
+    checkPlace(this.pmap, from, at, length);
     return this.#copyout(leafOf(va), leafIndex(va), pageOffset(va), from, at, length);
   }
 
   // biome-ignore lint/correctness/useYield: other spaces fault, and sleep
   *wire(va: VirtAddr, length: Bytes, access: Prot): Sleeps<Errno> {
-    const end = lastPage(va, length);
-    for (let page = pageOf(va); page <= end; page++) {
-      if (this.pmap.extractAndHold(page * PAGE_SIZE, access) !== NO_FRAME) continue;
-      for (let held = pageOf(va); held < page; held++) this.#release(held);
-      return Errno.EFAULT;
+    if (!isRange(va, length)) return Errno.EFAULT;
+    const first = truncPage(va);
+    for (let at = first; at < va + length; at += PAGE) {
+      const error = this.pmap.holds.hold(leafOf(at), leafIndex(at), access);
+      if (error === Errno.OK) continue;
+      for (let held = first; held < at; held += PAGE) this.#release(held);
+      return error;
     }
     return Errno.OK;
   }
 
   unwire(va: VirtAddr, length: Bytes): void {
-    const end = lastPage(va, length);
-    for (let page = pageOf(va); page <= end; page++) this.#release(page);
+    if (!isRange(va, length)) panic(`${this.pmap.name}: unwire of ${length} bytes at ${va}`);
+    const first = truncPage(va);
+    for (let at = first; at < va + length; at += PAGE) {
+      if (this.pmap.holds.isHeld(leafOf(at), leafIndex(at))) continue;
+      panic(`${this.pmap.name}: unwire of ${hex(at)}, which is not wired`);
+    }
+    for (let at = first; at < va + length; at += PAGE) this.#release(at);
   }
 
   /** `offset`: where in that page the first byte is. */
@@ -121,17 +145,21 @@ export class PmapSpace implements AddressSpace {
     return done;
   }
 
-  #release(page: number): void {
-    const frame = this.pmap.frameAt(page * PAGE_SIZE);
-    if (frame === NO_FRAME) panic(`${this.pmap.name}: unwire of page ${page}, which is not mapped`);
-    this.pmap.mem.unwire(frame);
+  #release(va: VirtAddr): void {
+    this.pmap.holds.release(leafOf(va), leafIndex(va));
   }
 }
 
-/** Number of the last page that has a byte of the range. */
-function lastPage(va: VirtAddr, length: Bytes): number {
-  if (!(va >= 0 && length > 0)) panic(`wire of ${length} bytes at ${va}`);
-  return pageOf(va + length - 1);
+/** Whether [`va`, `va + length`) is a range of virtual addresses, maybe an empty one. */
+function isRange(va: VirtAddr, length: Bytes): boolean {
+  return isWhole(va) && isWhole(length) && va + length <= LIMIT;
+}
+
+/** Once for each copy; pages and runs of it need not ask again. */
+function checkPlace(pmap: Pmap, bytes: Uint8Array, at: number, length: Bytes): void {
+  if (!(isWhole(at) && isWhole(length) && at + length <= bytes.length)) {
+    panic(`${pmap.name}: copy of ${length} bytes at ${at} of an array of ${bytes.length}`);
+  }
 }
 
 /** Copy `length` bytes out of `space`. @returns OK; EFAULT: some of it is not readable. */

@@ -52,7 +52,7 @@ const SMALLEST = 16;
 const LARGEST = PAGE / 2;
 
 export interface KmemOptions {
-  /** How the CPU reaches memory; default: a coherent port of its own. */
+  /** How the CPU reaches memory; default: the port whose cache the memory has, else a coherent one. */
   readonly cpu?: CpuPort;
   /** For `allocWait`. */
   readonly sched?: Scheduler;
@@ -78,12 +78,15 @@ export class Kmem implements SlabSource {
   readonly #spareSlabs: number[];
   readonly #sched: Scheduler | null;
   #waiting: number;
+  /** Bytes that those who wait asked for, the sum. */
+  #wanted: Bytes;
   /** An allocation that failed gives back what it had: no news for those who wait. */
   #givingUp: boolean;
 
+  /** @throws {ErrnoError} EBUSY: this memory has a Kmem, or Pmaps, already. */
   constructor(mem: PhysMem, options: KmemOptions = {}) {
     this.mem = mem;
-    this.cpu = options.cpu ?? new CpuPort(mem, null);
+    this.cpu = options.cpu ?? portOf(mem);
     this.pmaps = new Pmaps(mem, this.cpu);
     this.pmap = this.pmaps.kernel;
     this.space = new PmapSpace(this.pmap, true, this.cpu);
@@ -97,6 +100,7 @@ export class Kmem implements SlabSource {
     this.#spareSlabs = [];
     this.#sched = options.sched ?? null;
     this.#waiting = 0;
+    this.#wanted = 0;
     this.#givingUp = false;
     for (let size = SMALLEST; size <= LARGEST; size *= 2) {
       this.#buckets.push(this.zone(`kmem-${size}`, size, { align: size, zero: true }));
@@ -150,15 +154,18 @@ export class Kmem implements SlabSource {
     return va;
   }
 
-  /** Give addresses from `kvaAlloc` or `kvaWait` back. => nothing is mapped there any more. @bsd #Y kva_free */
+  /** Give addresses from `kvaAlloc` or `kvaWait` back. => nothing is mapped there any more, else panic before anything is undone. @bsd #Y kva_free */
   kvaFree(va: VirtAddr, size: Bytes): void {
+    if (this.pmap.hasMappings(va, roundPage(size))) {
+      panic(`kmem: kvaFree of ${hex(va)}+${size}, where something is mapped`);
+    }
     this.arena.free(va, roundPage(size));
   }
 
   /**
    * Zeroed memory in frames that lie in a row under `limits`: whole pages.
-   * @returns its virtual address, or −1 when no such frames are free.
-   * @throws {ErrnoError} EINVAL: see PhysMem.allocContig; ENOMEM: no kernel addresses.
+   * @returns its virtual address, or −1 when no such frames, or no addresses, are free.
+   * @throws {ErrnoError} EINVAL: see PhysMem.allocContig.
    * @bsd #Y contigmalloc(9), kmem_alloc_contig
    */
   allocContig(size: Bytes, limits: Partial<ContigLimits>): VirtAddr {
@@ -169,13 +176,13 @@ export class Kmem implements SlabSource {
     const va = this.arena.alloc(length);
     if (va < 0) {
       this.mem.freeFrame(first, pages);
-      throw new ErrnoError(Errno.ENOMEM, `kmem: no kernel addresses for ${length} bytes`);
+      return -1;
     }
     for (let i = 0; i < pages; i++) this.#map(pageOf(va) + i, first + i);
     return va;
   }
 
-  /** Give back memory from any of these. => `size` is what was asked for. Panics on anything else. @bsd #Y free(9), kmem_free */
+  /** Give back memory from any of these. => `size` is what was asked for. Panics on anything else, and on pages that are wired or mapped elsewhere, before anything is undone. @bsd #Y free(9), kmem_free */
   free(va: VirtAddr, size: Bytes): void {
     this.#at[0] = va;
     this.freeHere(size);
@@ -207,6 +214,14 @@ export class Kmem implements SlabSource {
     if (copyinAll(this.space, va, to) !== Errno.OK) {
       throw new ErrnoError(Errno.EFAULT, `kmem: read of ${to.length} bytes at ${hex(va)}`);
     }
+  }
+
+  /** For the scheduler's reports: what is wanted, and what there is. */
+  describeWait(): string {
+    const { freeFrames, totalFrames } = this.mem;
+    const wanted = `${this.#wanted} bytes of kernel memory, wanted by ${this.#waiting}`;
+    const free = `${freeFrames} of ${totalFrames} frames and ${this.arena.freeSize} bytes of addresses are free`;
+    return `${wanted}; ${free}`;
   }
 
   /** Walk zones, addresses and mappings, and panic on a broken invariant. */
@@ -326,8 +341,35 @@ export class Kmem implements SlabSource {
 
   #freePages(size: Bytes): void {
     const first = pageOf(this.#at[0]);
+    const pages = roundPage(size) / PAGE;
+    this.#checkFree(first, pages);
     this.#giveRange(size); // panics before anything is undone when the size is wrong
-    this.#unmap(first, roundPage(size) / PAGE);
+    this.#unmap(first, pages);
+  }
+
+  /** Panic unless each page of a range has a frame that nobody wired or mapped elsewhere. */
+  #checkFree(first: number, pages: number): void {
+    const { pv } = this.pmaps;
+    for (let page = first; page < first + pages; page++) {
+      const leaf = page >> LEAF_SHIFT;
+      const frames = this.pmap.leaf(leaf);
+      const frame = frames === null ? NO_FRAME : frames[page & IN_LEAF];
+      if (frame === NO_FRAME) {
+        panic(
+          `kmem: free of ${pages} pages at ${hex(first * PAGE)}: no memory at ${hex(page * PAGE)}`,
+        );
+      }
+      const section = this.mem.section(frame);
+      const row = section.pv[frame & ROW_MASK];
+      const elsewhere =
+        row >= 0 && !(pv.next(row) < 0 && pv.is(row, this.pmap.id, leaf, page & IN_LEAF));
+      if (section.wireCount[frame & ROW_MASK] !== 0 || elsewhere) {
+        const why = elsewhere ? "mapped elsewhere" : "wired";
+        panic(
+          `kmem: free of ${pages} pages at ${hex(first * PAGE)}: ${hex(page * PAGE)} is ${why}`,
+        );
+      }
+    }
   }
 
   #giveRange(size: Bytes): void {
@@ -383,9 +425,11 @@ export class Kmem implements SlabSource {
     }
     this.waits++;
     this.#waiting++;
+    this.#wanted += size;
     this.mem.pressure.expect();
     yield* sched.sleep(this, "kmem");
     this.#waiting--;
+    this.#wanted -= size;
   }
 
   #wake(): void {
@@ -396,4 +440,9 @@ export class Kmem implements SlabSource {
 /** Which bucket serves `size`, at most half a page. */
 function bucketOf(size: Bytes): number {
   return size <= SMALLEST ? 0 : 28 - Math.clz32(size - 1);
+}
+
+/** The CPU's port of a machine: past its cache would be past what the CPU stored. */
+function portOf(mem: PhysMem): CpuPort {
+  return mem.cachedBy instanceof CpuPort ? mem.cachedBy : new CpuPort(mem, null);
 }

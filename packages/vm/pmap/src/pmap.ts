@@ -10,6 +10,8 @@
  * travels on as leaf and index (page-table.ts): enter and remove in a user's space left 64 bytes of
  * garbage when it was handed on as a number.
  *
+ * A pmap that was destroyed has no pages: `enter` and its like are EINVAL.
+ *
  * Invariant (`Pmaps.check`): the counts agree with the table; a managed mapping is on its frame's pv
  * list exactly once.
  */
@@ -27,6 +29,7 @@ import {
 import type { CacheAttr } from "@physio/membus";
 import type { PhysMem } from "@physio/physmem";
 import { ROW_MASK, SECTION_SHIFT } from "@physio/physmem";
+import { Holds, refuseBusy } from "./holds.ts";
 import type { PageTable } from "./page-table.ts";
 import { LEAF_PAGES, leafAddr, leafIndex, leafOf } from "./page-table.ts";
 import type { Pmaps } from "./pmaps.ts";
@@ -67,10 +70,12 @@ export class Pmap {
   residentCount: number;
   /** Wired ones among them. @bsd #Y pmap_wired_count */
   wiredCount: number;
+  /** Pages that `PmapSpace.wire` keeps. */
+  readonly holds: Holds;
   readonly #pmaps: Pmaps;
   readonly #table: PageTable;
-  /** Leaves from here on are no business of enter and remove: the direct map. */
-  readonly #limit: number;
+  /** Leaves from here on are no business of enter and remove: the direct map; 0 after `retire`. */
+  #limit: number;
   readonly #sectionAddr: Float64Array;
 
   /** => for Pmaps, which makes all pmaps of a machine; `limit` is a multiple of a leaf. */
@@ -80,6 +85,7 @@ export class Pmap {
     this.mem = pmaps.mem;
     this.residentCount = 0;
     this.wiredCount = 0;
+    this.holds = new Holds(this, table);
     this.#pmaps = pmaps;
     this.#table = table;
     this.#limit = leafOf(limit);
@@ -90,7 +96,7 @@ export class Pmap {
    * Map the page at `va` to `frame`, managed. A mapping of the same frame there changes its rights and
    * flags; one of another frame is replaced.
    * => the frame is allocated.
-   * @throws {ErrnoError} EINVAL: not a page of this space, no such rights; EBUSY: another frame is wired there.
+   * @throws {ErrnoError} EINVAL: not a page of this space, no such rights, a pmap that was destroyed; EBUSY: another frame is wired there.
    * @bsd #Y pmap_enter
    */
   enter(va: VirtAddr, frame: Frame, prot: Prot, flags: Enter = 0): void {
@@ -104,7 +110,7 @@ export class Pmap {
    * Map the page at `va` to a frame of the kernel's own: wired, and on no pv list. It takes the place
    * of what is mapped there.
    * => the frame is allocated.
-   * @throws {ErrnoError} EINVAL: not a page of this space, no such rights; EBUSY: another frame is wired there.
+   * @throws {ErrnoError} as `enter`.
    * @bsd #Y pmap_kenter, pmap_kenter_attr
    */
   kenter(va: VirtAddr, frame: Frame, prot: Prot, flags: Enter = 0): void {
@@ -133,35 +139,32 @@ export class Pmap {
     this.#protect(leafOf(va), leafIndex(va), leafOf(end), leafIndex(end), prot);
   }
 
-  /** The mappings of a range are wired no more. Panics on one that is not wired, or not there. @bsd #Y pmap_unwire */
+  /** The mappings of a range are wired no more, but for those that `PmapSpace.wire` keeps. Panics on one that is not wired, or not there, before any is changed. @bsd #Y pmap_unwire */
   unwire(va: VirtAddr, length: Bytes): void {
     if (!this.#isRange(va, length)) this.#refuseRange("unwire", va, length);
     for (let at = va; at < va + length; at += PAGE) {
-      const pte = this.pteAt(at);
-      if ((pte & WIRED) === 0) {
-        panic(
-          `pmap ${this.name}: unwire at ${hex(at)}, which is not wired (${formatBits(Pte, pte)})`,
-        );
+      if (!this.holds.isWired(leafOf(at), leafIndex(at))) {
+        const pte = formatBits(Pte, this.pteAt(at));
+        panic(`pmap ${this.name}: unwire at ${hex(at)}, which is not wired (${pte})`);
       }
-      this.#table.setPte(leafOf(at), leafIndex(at), pte & ~WIRED);
-      this.wiredCount--;
     }
+    for (let at = va; at < va + length; at += PAGE) this.holds.unwire(leafOf(at), leafIndex(at));
   }
 
   /**
    * Give the mapped pages of a range another cache attribute (flags UNCACHED, WRITE_COMBINING, or 0).
    * Combined stores reach memory first, and the CPU's cache is written back and forgets the pages.
-   * => every page of the range is mapped.
+   * => every page of the range is mapped, else panic before any is changed.
    * @throws {ErrnoError} EINVAL: not pages of this space, no such attribute.   @bsd #Y pmap_change_attr
    */
   changeAttr(va: VirtAddr, length: Bytes, attr: Enter): void {
     checkAttr(this.name, "changeAttr", attr);
     if (!this.#isRange(va, length)) this.#refuseRange("changeAttr", va, length);
-    this.#pmaps.cpu.drain();
     for (let at = va; at < va + length; at += PAGE) {
-      const frame = this.frameAt(at);
-      if (frame === NO_FRAME) panic(`pmap ${this.name}: changeAttr at ${hex(at)}, not mapped`);
-      this.#pmaps.cpu.writeBackInvalidate(this.mem.addrOf(frame), PAGE);
+      if (this.pteAt(at) === 0) panic(`pmap ${this.name}: changeAttr at ${hex(at)}, not mapped`);
+    }
+    for (let at = va; at < va + length; at += PAGE) {
+      this.#pmaps.settle(this.frameAt(at));
       this.attrPage(leafOf(at), leafIndex(at), attr);
     }
   }
@@ -237,7 +240,24 @@ export class Pmap {
     run.length = Math.min(bytes, pages * PAGE) - offset;
   }
 
+  /** Whether any page of [`va`, `va + length`), page aligned, is mapped; a range that is none has none. */
+  hasMappings(va: VirtAddr, length: Bytes): boolean {
+    if (!this.#isRange(va, length)) return false;
+    const end = va + length;
+    return this.#table.next(leafOf(va), leafIndex(va), leafOf(end), leafIndex(end));
+  }
+
   // ---- for Pmaps and Kmem, page by page
+
+  /** It was destroyed: no address is its own any more. */
+  retire(): void {
+    this.#limit = 0;
+  }
+
+  /** Whether a leaf is the direct map's. */
+  isDirect(leaf: number): boolean {
+    return leaf >= this.#limit;
+  }
 
   /** Whether a page is mapped, below the direct map, from page `index` of a leaf on: in `foundLeaf` and `foundIndex`. */
   next(leaf: number, index: number): boolean {
@@ -259,18 +279,23 @@ export class Pmap {
   /** `enter` (with MANAGED) or `kenter` (with WIRED) of one page. => its rights and flags are sane. */
   enterPage(leaf: number, index: number, frame: Frame, pte: Pte): void {
     this.mem.assertAllocated(frame); // whoever reads a pmap need not ask again
+    const entry = this.holds.pages === 0 ? pte : this.holds.entry(leaf, index, frame, pte);
     const was = this.#table.pte(leaf, index);
-    const managed = (pte & MANAGED) !== 0;
-    if (managed && (was & MANAGED) !== 0 && this.#table.frame(leaf, index) === frame) {
-      this.wiredCount += wiredIn(pte) - wiredIn(was);
-      this.#table.setPte(leaf, index, pte);
-      return;
+    const managed = (entry & MANAGED) !== 0;
+    if (was !== 0 && this.#table.frame(leaf, index) === frame) {
+      // What the CPU stored through the mapping so far may wait where the new one does not look.
+      if (((was ^ entry) & ATTRS) !== 0) this.#pmaps.settle(frame);
+      if (managed && (was & MANAGED) !== 0) {
+        this.wiredCount += wiredIn(entry) - wiredIn(was);
+        this.#table.setPte(leaf, index, entry);
+        return;
+      }
     }
     this.#drop(leaf, index, frame);
     if (managed) this.#pmaps.pv.insert(frame, this.id, leaf, index);
     this.residentCount++;
-    this.wiredCount += wiredIn(pte);
-    this.#table.set(leaf, index, frame, pte);
+    this.wiredCount += wiredIn(entry);
+    this.#table.set(leaf, index, frame, entry);
   }
 
   /** Unmap one page. @returns its frame, or NO_FRAME. */
@@ -342,18 +367,16 @@ export class Pmap {
     const old = this.#table.frame(leaf, index);
     if (old === NO_FRAME) return;
     if (old !== frame && (this.#table.pte(leaf, index) & WIRED) !== 0) {
-      throw new ErrnoError(
-        Errno.EBUSY,
-        `pmap ${this.name}: frame ${frame} at ${hex(leafAddr(leaf, index))}, where frame ${old} is wired`,
-      );
+      refuseBusy(this.name, leaf, index, frame, old);
     }
     this.removePage(leaf, index);
   }
 
   #refuse(what: string, va: VirtAddr, frame: Frame, prot: Prot, flags: Enter): never {
+    const who = this.#limit === 0 ? `${this.name} (destroyed)` : this.name;
     throw new ErrnoError(
       Errno.EINVAL,
-      `pmap ${this.name}: ${what} at ${hex(va)}, frame ${frame}, rights ${prot}, flags ${flags}`,
+      `pmap ${who}: ${what} at ${hex(va)}, frame ${frame}, rights ${prot}, flags ${flags}`,
     );
   }
 

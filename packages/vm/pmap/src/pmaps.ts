@@ -6,7 +6,7 @@
  * whose caches do not snoop they stay in the cache like any store. Follows pmap(9).
  */
 import type { Bytes, Frame, VirtAddr } from "@physio/kern";
-import { hex, PAGE_SIZE, panic } from "@physio/kern";
+import { Errno, ErrnoError, hex, PAGE_SIZE, panic } from "@physio/kern";
 import type { CpuPort } from "@physio/membus";
 import type { PhysMem } from "@physio/physmem";
 import { ROW_MASK } from "@physio/physmem";
@@ -27,30 +27,45 @@ export class Pmaps {
   readonly kernel: Pmap;
   readonly direct: DirectMap;
   readonly #live: Map<number, Pmap>;
+  /** Their page tables. */
+  readonly #tables: Map<PageTable, Pmap>;
   #nextId: number;
 
+  /** @throws {ErrnoError} EBUSY: there are pmaps over this memory, whose lists the frames keep. */
   constructor(mem: PhysMem, cpu: CpuPort) {
+    if (mem.pvOwner !== null) {
+      throw new ErrnoError(Errno.EBUSY, "pmap: second pmaps over one memory");
+    }
+    mem.pvOwner = this;
     this.mem = mem;
     this.cpu = cpu;
     this.pv = new PvTable(mem);
     this.direct = new DirectMap(mem);
     this.#live = new Map();
+    this.#tables = new Map();
     this.#nextId = 0;
     this.kernel = this.#add("kernel", this.direct.table(), this.direct.base);
   }
 
-  /** A pmap for another address space. @bsd #Y pmap_pinit, pmap_create */
+  /** A pmap for another address space. @throws {ErrnoError} EBUSY: `table` is another pmap's. @bsd #Y pmap_pinit, pmap_create */
   create(name: string, table: PageTable = new RadixTable()): Pmap {
+    const owner = this.#tables.get(table);
+    if (owner !== undefined) {
+      throw new ErrnoError(Errno.EBUSY, `pmap ${name}: its table is that of pmap ${owner.name}`);
+    }
     return this.#add(name, table, VA_LIMIT);
   }
 
-  /** Give a pmap up. => nothing is mapped in it any more, else panic. @bsd #Y pmap_release, pmap_destroy */
+  /** Give a pmap up. => nothing is mapped or wired in it any more, else panic. @bsd #Y pmap_release, pmap_destroy */
   destroy(pmap: Pmap): void {
     if (this.#live.get(pmap.id) !== pmap || pmap === this.kernel) {
       panic(`pmap ${pmap.name}: destroyed twice, or not of this machine`);
     }
     if (pmap.residentCount > 0) panic(`pmap ${pmap.name}: ${pmap.residentCount} pages are mapped`);
+    if (pmap.holds.pages > 0) panic(`pmap ${pmap.name}: ${pmap.holds.pages} pages are wired`);
     this.#live.delete(pmap.id);
+    for (const [table, owner] of this.#tables) if (owner === pmap) this.#tables.delete(table);
+    pmap.retire();
   }
 
   /** Live pmaps, in the order of their creation. */
@@ -97,15 +112,20 @@ export class Pmaps {
     return false;
   }
 
-  /** Another cache attribute for every managed mapping of `frame`, as `changeAttr` does it. @throws {ErrnoError} EINVAL. @bsd #Y pmap_page_set_memattr */
+  /** Another cache attribute for every managed mapping of `frame`, as `changeAttr` does it. @throws {ErrnoError} EINVAL. @bsd #P[the frame does not remember it: mappings made later have what `enter` says] pmap_page_set_memattr */
   setAttr(frame: Frame, attr: Enter): void {
     const { pv } = this;
     checkAttr("all", "setAttr", attr);
-    this.cpu.drain();
-    this.cpu.writeBackInvalidate(this.mem.addrOf(frame), PAGE_SIZE);
+    this.settle(frame);
     for (let row = pv.first(frame); row >= 0; row = pv.next(row)) {
       this.#pmapOf(row).attrPage(pv.leafOf(row), pv.indexOf(row), attr);
     }
+  }
+
+  /** What the CPU stored to `frame` reaches memory, combined or cached, and its cache forgets the frame: before another attribute. */
+  settle(frame: Frame): void {
+    this.cpu.drain();
+    this.cpu.writeBackInvalidate(this.mem.addrOf(frame), PAGE_SIZE);
   }
 
   // ---- bytes of a frame
@@ -139,6 +159,7 @@ export class Pmaps {
   }
 
   #checkPmap(pmap: Pmap): number {
+    pmap.holds.check();
     let [resident, wired, managed] = [0, 0, 0];
     for (let more = pmap.next(0, 0); more; more = pmap.next(pmap.foundLeaf, pmap.foundIndex + 1)) {
       const { foundLeaf: leaf, foundIndex: index } = pmap;
@@ -185,6 +206,7 @@ export class Pmaps {
     const id = this.#nextId++;
     const pmap = new Pmap(this, id, name, table, limit);
     this.#live.set(id, pmap);
+    this.#tables.set(table, pmap);
     return pmap;
   }
 }

@@ -1,0 +1,118 @@
+/**
+ * Worker of the T8 rows: packets as chains of mbufs, and as lists of buffers of the package `bl`.
+ *
+ * A packet has 1500 bytes in three parts. It is built with room for them and freed; and what a
+ * receiver does is timed alone: 14 bytes are cut off the front, and the rest is copied out.
+ */
+import { MbufFlag, MbufPool, MbufType } from "@physio/carriers/mbuf";
+import { machine, pc } from "@physio/machine";
+import { BufferList, BufferListStream } from "bl";
+import type { Rounds } from "./cases.ts";
+import { makeCase, measureRounds, sink, warm } from "./cases.ts";
+import { bounceCase, makePacket, packetCase } from "./transfer-cases.ts";
+
+const BUILDS = 10_000;
+const ROUNDS = 5;
+const SLICES = 8;
+/** Packets that wait to be received, and how often so many are. */
+const BATCH = 256;
+const BATCHES = 8;
+const HEADER = 14;
+const LENGTH = 1500;
+const { PKTHDR } = MbufFlag;
+const { DATA } = MbufType;
+
+function buildChains(pool: MbufPool, n: number): void {
+  for (let i = 0; i < n; i++) {
+    const first = pool.gethdr(DATA)!;
+    first.len = 54;
+    first.packetLength = LENGTH;
+    const second = pool.getcl(DATA, 0)!;
+    second.len = 1000;
+    first.next = second;
+    const third = pool.getcl(DATA, 0)!;
+    third.len = 446;
+    second.next = third;
+    sink.total += first.flags & PKTHDR;
+    pool.freem(first);
+  }
+}
+
+/** => `into` is empty. */
+function fill<T extends BufferList>(into: T): T {
+  into.append(Buffer.allocUnsafe(54));
+  into.append(Buffer.allocUnsafe(1000));
+  into.append(Buffer.allocUnsafe(446));
+  return into;
+}
+
+function buildLists(n: number): void {
+  for (let i = 0; i < n; i++) sink.total += fill(new BufferList()).length;
+}
+
+function buildStreams(n: number): void {
+  for (let i = 0; i < n; i++) sink.total += fill(new BufferListStream()).length;
+}
+
+/** Nanoseconds to receive one of a batch of packets; `make` and `drop` are not timed. */
+function receiving<P>(make: () => P, receive: (packet: P) => void, drop: (packet: P) => void) {
+  const packets: P[] = [];
+  return (): number => {
+    let best = Number.POSITIVE_INFINITY;
+    for (let batch = 0; batch < BATCHES * SLICES; batch++) {
+      for (let i = 0; i < BATCH; i++) packets.push(make());
+      const begin = performance.now();
+      for (let i = 0; i < BATCH; i++) receive(packets[i]);
+      best = Math.min(best, ((performance.now() - begin) * 1e6) / BATCH);
+      for (const packet of packets) drop(packet);
+      packets.length = 0;
+    }
+    return best;
+  };
+}
+
+/** Both kinds of packets are received, by turns. */
+function receiveRounds(pool: MbufPool): Rounds {
+  const out = new Uint8Array(LENGTH);
+  const buffer = Buffer.alloc(LENGTH);
+  const chain = receiving(
+    () => makePacket(pool),
+    (m) => {
+      pool.adj(m, HEADER);
+      pool.copydata(m, 0, LENGTH - HEADER, out);
+    },
+    (m) => pool.freem(m),
+  );
+  const list = receiving(
+    () => fill(new BufferList()),
+    (l) => {
+      l.consume(HEADER);
+      l.copy(buffer, 0, 0, LENGTH - HEADER);
+    },
+    () => {},
+  );
+  for (let round = 0; round < ROUNDS; round++) sink.total += chain() + list();
+  const rounds: Rounds = { receive: [], "receive, bl": [] };
+  for (let round = 0; round < ROUNDS; round++) {
+    rounds.receive.push(chain());
+    rounds["receive, bl"].push(list());
+  }
+  return rounds;
+}
+
+export function measureChains(): Rounds {
+  const m = machine(pc({}));
+  const sum = { total: 0 };
+  const pool = new MbufPool({ kmem: m.kmem });
+  const cases = [
+    makeCase("build", 4 * BUILDS, (n) => buildChains(pool, n)),
+    makeCase("build, bl", BUILDS, buildLists),
+    makeCase("build, bl stream", BUILDS, buildStreams),
+  ];
+  const others = [packetCase(m, sum), bounceCase(sum)];
+  warm([...others, ...cases]);
+  const received = receiveRounds(pool);
+  const rounds = { ...received, ...measureRounds(cases, others, ROUNDS, SLICES) };
+  pool.check();
+  return rounds;
+}
