@@ -181,7 +181,7 @@ function rules(semantics: DmaSemantics): void {
     expect(machine.order()).toEqual(["a", "b", "c", "d"]);
   });
 
-  test(`rule 12: a list load that stalls midway ${seed ? "keeps pages, starts again with stale counts and takes more" : "gives back what it took"}`, () => {
+  test(`rule 12: a list load that stalls midway ${seed ? "keeps pages, starts again with stale counts, and runs out of them" : "gives back what it took"}`, () => {
     const machine = machineOf(8);
     const tag = machine.tag({ maxSize: 8 * PAGE });
     const [a, b] = [tag.createMap(), tag.createMap()];
@@ -196,7 +196,10 @@ function rules(semantics: DmaSemantics): void {
     a.unload();
     machine.sched.pump();
     expect(machine.order()).toEqual(["a", "b"]);
-    expect(stateOf(b).pages.count).toBe(seed ? 5 : 4);
+    // In seed the first page is bounced twice, and the last one no more.
+    expect(stateOf(b).pages.count).toBe(4);
+    const direct = machine.last().segs.filter(([addr]) => addr > tag.lowAddr);
+    expect(direct.length).toBe(seed ? 1 : 0);
   });
 
   test("rule 13: direct loads of packets and uios never wait, the memdesc forms can", () => {

@@ -126,6 +126,7 @@ export function loadChainDirect(tag: DmaTag, chain: Mbuf, segs: SegList): Errno 
   let end = -1;
   let size = 0;
   let sum = 0;
+  let odd = false;
   // The page table's leaf in hand, and the address where it begins: none yet.
   let leaf = -1;
   let base = Number.POSITIVE_INFINITY;
@@ -133,7 +134,7 @@ export function loadChainDirect(tag: DmaTag, chain: Mbuf, segs: SegList): Errno 
   for (let m: Mbuf | null = chain; m !== null; m = m.next) {
     let left = m.len;
     if (!(left > 0)) {
-      if (left !== 0) sum = Number.NaN; // negative or NaN: no length
+      if (left !== 0) odd = true; // negative or NaN: no length
       continue;
     }
     if ((m.flags & UNMAPPED) !== 0) return NOT_DIRECT;
@@ -151,24 +152,21 @@ export function loadChainDirect(tag: DmaTag, chain: Mbuf, segs: SegList): Errno 
     for (;;) {
       const frame = frames === null ? -1 : frames[index];
       if (frame < 0) unmapped(m.data, m.len);
-      const inSection = ((frame & ROW) << PAGE_SHIFT) | offset; // a section is 2^27 bytes
+      const inSection = ((frame & ROW) << PAGE_SHIFT) | offset; // a section is 4 MiB
       const pa = sectionAddr[frame >> SHIFT] + inSection;
-      const run = Math.min(left, PAGE - offset);
-      if (
-        pa === end &&
-        size + run <= maxSegSize &&
-        (offset !== 0 || (frame & boundaryMask) !== 0)
-      ) {
+      const room = PAGE - offset;
+      const run = left < room ? left : room;
+      if (pa === end && size + run <= maxSegSize && (offset !== 0 || (frame & boundaryMask) !== 0)) {
         size += run;
       } else {
-        if (++last === capacity) return tooBig(tag, chain);
+        if (++last === capacity) return EFBIG;
         addr[last] = pa;
         size = run;
       }
       lengths[last] = size;
       end = pa + run;
+      if (left <= room) break;
       left -= run;
-      if (left <= 0) break;
       offset = 0;
       if (++index === LEAF) {
         frames = pmap.leaf(++leaf);
@@ -178,5 +176,5 @@ export function loadChainDirect(tag: DmaTag, chain: Mbuf, segs: SegList): Errno 
     }
   }
   segs.count = last + 1;
-  return tag.checkLength && !(sum > 0 && sum <= tag.maxSize) ? E.EINVAL : OK;
+  return tag.checkLength && (odd || sum === 0 || sum > tag.maxSize) ? E.EINVAL : OK;
 }
