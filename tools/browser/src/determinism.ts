@@ -41,6 +41,7 @@ function plansFor(count: number): Plan[] {
     { images: ["man-2k-rev0"], profile: "pc", bouncePages: 0, seeds: odd },
     { images: ["man-2k-rev0"], profile: bounced, bouncePages: 2, seeds: even },
     { images: [], profile: MEMORY, bouncePages: 0, seeds },
+    { images: ["man-2k-rev0"], profile: "arm64", bouncePages: 0, seeds: few },
     { images: ["lic-1k"], profile: "pc", bouncePages: 0, seeds: few },
     { images: ["lic-1k"], profile: bounced, bouncePages: 4, seeds: few },
     { images: DEMO, profile: bounced, bouncePages: 2, seeds: few },

@@ -84,6 +84,8 @@ export class DmaTag {
   readonly boundaryMask: number;
   /** Copies of the context's, one look-up nearer for every load. */
   readonly kernelPmap: Pmap;
+  /** Physmem's column of where sections of RAM begin. */
+  readonly sectionAddr: Float64Array;
   readonly trace: Trace;
   readonly checkLength: boolean;
   /** Longest load that is taken: maxSize, or anything where nobody looks. */
@@ -125,6 +127,7 @@ export class DmaTag {
     this.flat = this.powersOf2 && whole && !this.filtered;
     this.boundaryMask = maskable ? o.boundary / PAGE_SIZE - 1 : -1;
     this.kernelPmap = context.kernelPmap;
+    this.sectionAddr = context.kernelPmap.mem.sectionAddr;
     this.trace = context.trace;
     this.checkLength = context.semantics.checkMaxSize;
     this.maxLoad = this.checkLength ? o.maxSize : Number.MAX_SAFE_INTEGER;

@@ -99,7 +99,7 @@ describe("alloc and free", () => {
     const { kmem } = bench();
     const va = kmem.alloc(2 * PAGE_SIZE);
     expect(() => kmem.free(va + 8, 2 * PAGE_SIZE)).toThrow(Panic);
-    expect(() => kmem.free(va + 4 * PAGE_SIZE, PAGE_SIZE)).toThrow("is not allocated");
+    expect(() => kmem.free(va + 4 * PAGE_SIZE, PAGE_SIZE)).toThrow("no memory at");
     expect(() => kmem.free(va, PAGE_SIZE)).toThrow(Panic);
     for (const size of [3 * PAGE_SIZE, 100, 0, -PAGE_SIZE, Number.NaN]) {
       expectPanic(() => kmem.free(va, size));
@@ -167,9 +167,7 @@ describe("allocContig", () => {
     const { mem, kmem } = bench();
     const all = kmem.arena.total;
     const va = kmem.arena.alloc(all);
-    expect(() => kmem.allocContig(4 * PAGE_SIZE, {})).toThrow(
-      expect.objectContaining({ errno: Errno.ENOMEM }),
-    );
+    expect(kmem.allocContig(4 * PAGE_SIZE, {})).toBe(-1);
     expect(() => kmem.alloc(4 * PAGE_SIZE)).toThrow(
       expect.objectContaining({ errno: Errno.ENOMEM }),
     );

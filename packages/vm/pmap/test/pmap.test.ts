@@ -418,11 +418,14 @@ describe("copyin and copyout", () => {
     });
   }
 
-  test("of no length move nothing, and past the end of an array panic", () => {
+  test("of no length move nothing; of a bad one, and past the end of an array, they panic", () => {
     const { space } = mapped();
-    for (const length of [0, -1, Number.NaN]) {
-      expect(space.copyin(0x10000, fill(4, 0), 0, length)).toBe(0);
-      expect(space.copyout(0x10000, fill(4, 0), 0, length)).toBe(0);
+    expect(space.copyin(0x10000, fill(4, 0), 0, 0)).toBe(0);
+    expect(space.copyout(0x10000, fill(4, 0), 4, 0)).toBe(0);
+    for (const length of [-1, 2.5, 5, Number.NaN]) {
+      expectPanic(() => space.copyin(0x10000, fill(4, 0), 0, length), `copy of ${length} bytes`);
+      expectPanic(() => space.copyout(0x10000, fill(4, 0), 0, length), `copy of ${length} bytes`);
+      expectPanic(() => space.copyout(0x7000, fill(4, 0), 0, length), "user"); // not even mapped
     }
     for (const at of [-1, 1, 5, 0.5, Number.NaN]) {
       expectPanic(() => space.copyin(0x10000, fill(4, 0), at, 4), `${at}`);
