@@ -3,10 +3,10 @@
  * see the CPU's caches. They load what the PCs load, so a process with them has three backends.
  */
 import {
-  arm64Backend,
-  arm64Banks,
   VIRT_MMIO_BASE as ARM64_MMIO_BASE,
   VIRT_MMIO_SIZE as ARM64_MMIO_SIZE,
+  arm64Backend,
+  arm64Banks,
 } from "@physio/arch-arm64";
 import {
   VIRT_MMIO_BASE as RISCV_MMIO_BASE,

@@ -18,6 +18,8 @@ const SLICES = 8;
 const BATCH = 256;
 const BATCHES = 8;
 const HEADER = 14;
+const PAGE = 4096;
+const LONG = 16;
 const LENGTH = 1500;
 const { PKTHDR } = MbufFlag;
 const { DATA } = MbufType;
@@ -38,8 +40,21 @@ function buildChains(pool: MbufPool, n: number): void {
   }
 }
 
+/** 64 KiB in buffers of 4 KiB. */
+function buildLong(pool: MbufPool, n: number): void {
+  for (let i = 0; i < n; i++) pool.freem(pool.getm(null, LONG * PAGE, DATA, PKTHDR));
+}
+
+function buildLongStreams(n: number): void {
+  for (let i = 0; i < n; i++) {
+    const list = new BufferListStream();
+    for (let page = 0; page < LONG; page++) list.append(Buffer.allocUnsafe(PAGE));
+    sink.total += list.length;
+  }
+}
+
 /** => `into` is empty. */
-function fill<T extends BufferList>(into: T): T {
+function fill<T extends { readonly length: number; append(part: Buffer): unknown }>(into: T): T {
   into.append(Buffer.allocUnsafe(54));
   into.append(Buffer.allocUnsafe(1000));
   into.append(Buffer.allocUnsafe(446));
@@ -71,11 +86,11 @@ function receiving<P>(make: () => P, receive: (packet: P) => void, drop: (packet
   };
 }
 
-/** Both kinds of packets are received, by turns. */
-function receiveRounds(pool: MbufPool): Rounds {
+/** Ways to receive a packet, by name. */
+function receivers(pool: MbufPool): Readonly<Record<string, () => number>> {
   const out = new Uint8Array(LENGTH);
   const buffer = Buffer.alloc(LENGTH);
-  const chain = receiving(
+  const receive = receiving(
     () => makePacket(pool),
     (m) => {
       pool.adj(m, HEADER);
@@ -83,7 +98,7 @@ function receiveRounds(pool: MbufPool): Rounds {
     },
     (m) => pool.freem(m),
   );
-  const list = receiving(
+  const copied = receiving(
     () => fill(new BufferList()),
     (l) => {
       l.consume(HEADER);
@@ -91,11 +106,26 @@ function receiveRounds(pool: MbufPool): Rounds {
     },
     () => {},
   );
-  for (let round = 0; round < ROUNDS; round++) sink.total += chain() + list();
-  const rounds: Rounds = { receive: [], "receive, bl": [] };
-  for (let round = 0; round < ROUNDS; round++) {
-    rounds.receive.push(chain());
-    rounds["receive, bl"].push(list());
+  const sliced = receiving(
+    () => fill(new BufferList()),
+    (l) => {
+      l.consume(HEADER);
+      sink.total += l.slice().length;
+    },
+    () => {},
+  );
+  return { receive, "receive, bl": copied, "receive, bl slice": sliced };
+}
+
+/** All ways, by turns. */
+function receiveRounds(pool: MbufPool): Rounds {
+  const ways = Object.entries(receivers(pool));
+  const rounds: Rounds = Object.fromEntries(ways.map(([name]) => [name, []]));
+  for (let round = -ROUNDS; round < ROUNDS; round++) {
+    for (const [name, way] of ways) {
+      const ns = way();
+      if (round >= 0) rounds[name].push(ns); // the first ones are for the compiler
+    }
   }
   return rounds;
 }
@@ -108,6 +138,8 @@ export function measureChains(): Rounds {
     makeCase("build", 4 * BUILDS, (n) => buildChains(pool, n)),
     makeCase("build, bl", BUILDS, buildLists),
     makeCase("build, bl stream", BUILDS, buildStreams),
+    makeCase("build long", BUILDS, (n) => buildLong(pool, n)),
+    makeCase("build long, bl stream", BUILDS / 20, buildLongStreams),
   ];
   const others = [packetCase(m, sum), bounceCase(sum)];
   warm([...others, ...cases]);

@@ -13,6 +13,7 @@ import { FRAMES } from "./frame-rows.ts";
 import { stalePackages } from "./freshness.ts";
 import { GARBAGE } from "./garbage-rows.ts";
 import { LOADS, MANY_LOADS } from "./load-rows.ts";
+import { MAPS } from "./map-rows.ts";
 import { MEMORY } from "./memory-rows.ts";
 import { parseOptions, USAGE } from "./options.ts";
 import { PAGES } from "./page-rows.ts";
@@ -27,6 +28,7 @@ const SUITES: readonly Suite[] = Object.freeze([
   LOADS,
   MANY_LOADS,
   CHAINS,
+  MAPS,
   GARBAGE,
   MEMORY,
   PAGES,

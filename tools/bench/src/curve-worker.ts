@@ -10,6 +10,8 @@ import { bestOf } from "./timing.ts";
 
 const PAGE = 4096;
 const MiB = 2 ** 20;
+/** Between the reaches of two zones: 4096 of them lie within the upper half of 32 bits. */
+const ZONE_STEP = MiB / 2;
 
 export interface CurveOutput {
   readonly length: readonly Series[];
@@ -49,7 +51,7 @@ function mapCurves(sum: Sum): Series[] {
     segments: 1,
   };
   const alive = [c.at[0]];
-  const maps = powers(10, 0, 4).map((count) => {
+  const maps = powers(10, 0, 5).map((count) => {
     while (alive.length < count) alive.push(tag.createMap());
     return [count, bestOf((n) => loadLoop(c, sum, n), 40_000)] as const;
   });
@@ -65,8 +67,8 @@ function zoneCurve(sum: Sum): Series {
     return { name: "zones", at: [map, va], length: PAGE, segments: 1 };
   };
   const cases = [limited(2 ** 32 - 1)];
-  const points = powers(4, 0, 4).map((count) => {
-    while (cases.length < count) cases.push(limited(2 ** 32 - 1 - cases.length * MiB));
+  const points = powers(4, 0, 6).map((count) => {
+    while (cases.length < count) cases.push(limited(2 ** 32 - 1 - cases.length * ZONE_STEP));
     const last = cases[cases.length - 1];
     return [m.bouncePool.zones.length, bestOf((n) => loadLoop(last, sum, n), 10_000)] as const;
   });

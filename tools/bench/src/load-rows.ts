@@ -68,9 +68,7 @@ export function loadOutcomes({ ours, native }: LoadOutput): Map<string, Outcome>
 
 /** The worse of the two directions. */
 function copyOutcome(ours: Rounds): Outcome {
-  const [out, back] = ["copy out", "copy in"].map((name) =>
-    medianRatio(ours[name], ours.memcpy),
-  );
+  const [out, back] = ["copy out", "copy in"].map((name) => medianRatio(ours[name], ours.memcpy));
   const speed = (name: string) => `${(KiB64 / median(ours[name])).toFixed(1)} GB/s`;
   const note = `out ${speed("copy out")}, back ${speed("copy in")}, host ${speed("memcpy")}`;
   return value(Math.max(out, back), note);

@@ -45,6 +45,7 @@ export async function workerMain(name: string, input: string): Promise<void> {
 const WORKERS: Readonly<Record<string, (input: never) => Promise<unknown>>> = Object.freeze({
   load: async (input: never) => (await import("./load-worker.ts")).measureLoads(input),
   chains: async () => (await import("./chain-worker.ts")).measureChains(),
+  maps: async () => (await import("./map-worker.ts")).measureMaps(),
   garbage: async () => (await import("./garbage-worker.ts")).measureGarbage(),
   frames: async () => (await import("./frame-worker.ts")).measureFrames(),
   paths: async () => (await import("./path-worker.ts")).measurePaths(),

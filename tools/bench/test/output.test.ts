@@ -2,6 +2,7 @@
  * The generated page and its curves.
  */
 import { expect, test } from "vitest";
+import { fasterThan } from "../src/chain-rows.ts";
 import type { Chart } from "../src/chart.ts";
 import { drawChart } from "../src/chart.ts";
 import { growth } from "../src/curve-rows.ts";
@@ -57,11 +58,31 @@ test("the page has the machine, a line a row, and the curves", () => {
 });
 
 test("every load row finds its case in what the worker measured", () => {
-  const rounds = { a: [20, 22, 21], b: [100], b2: [100], c: [50], "a*": [30] };
-  const native = { a: [10, 11, 10], b: [80], b2: [80], c: [100], "a*": [10] };
+  const rounds = { a: [20, 22, 21], b: [100], b2: [100], c: [50], d: [30], e: [90], "a*": [30] };
+  const native = { a: [10, 11, 10], b: [80], b2: [80], c: [100], d: [20], e: [60], "a*": [10] };
   const outcomes = loadOutcomes({ ours: rounds, native });
   expect(outcomes.get("T1a")).toMatchObject({ value: 2, note: "21.0 ns, native 10.0 ns" });
   expect(outcomes.get("T1c")).toMatchObject({ value: 0.5 });
+  expect(outcomes.get("T3")).toMatchObject({ value: 1.5 });
+});
+
+test("the copies of a bounced load are held against the host's, by the worse direction", () => {
+  const ours = { "copy out": [2000], "copy in": [4096], memcpy: [1024] };
+  const outcomes = loadOutcomes({ ours, native: {} });
+  const note = "out 32.8 GB/s, back 16.0 GB/s, host 64.0 GB/s";
+  expect([...outcomes]).toEqual([["T4", { kind: "value", value: 4, note }]]);
+});
+
+test("a row against another package says how many times as fast it is", () => {
+  const outcome = fasterThan(
+    { build: [10, 20, 10], "build, bl": [400, 500, 300] },
+    "build",
+    "build, bl",
+  );
+  expect(outcome).toMatchObject({
+    value: 10 / 300,
+    note: "30.0 times as fast: 10.0 ns, bl 400.0 ns",
+  });
 });
 
 test("sources are not built code", () => {

@@ -3,7 +3,7 @@
  *
  * A package's budget is for its own code behind its main door: its dependencies stay outside, so
  * one that grows does not fail the packages above it. A row of `together` is what a browser loads:
- * all doors of the packages with everything they need.
+ * all doors of the packages with everything they need, but for `./testing`, which no page loads.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -100,9 +100,10 @@ async function together(members: readonly Package[]): Promise<number> {
   }
 }
 
-/** The modules behind the package's doors. */
+/** The modules behind the package's doors, except the one for tests. */
 function doorFiles(pkg: Package): string[] {
-  return Object.values(pkg.manifest.exports ?? {}).flatMap((target) => {
+  return Object.entries(pkg.manifest.exports ?? {}).flatMap(([door, target]) => {
+    if (door === "./testing") return [];
     if (target === null || typeof target !== "object" || !("default" in target)) return [];
     return [join(pkg.dir, String(target.default))];
   });

@@ -59,7 +59,7 @@ function machine(
     sysctl: new SysctlTree(),
     maxPages: spec.bouncePages,
     allocPage: (high) => {
-      const frame = mem.allocContig(1, { high });
+      const frame = mem.allocContig(1, { high: high as number });
       return frame === NO_FRAME ? -1 : mem.addrOf(frame);
     },
   });

@@ -11,7 +11,7 @@
 import type { Mbuf } from "@physio/carriers";
 import { mbufLength } from "@physio/carriers";
 import type { Bytes, Errno, VirtAddr } from "@physio/kern";
-import { Errno as E, PAGE_SIZE, pageOffset, panic } from "@physio/kern";
+import { Errno as E, offsetIn, PAGE_SIZE, pageOffset, panic } from "@physio/kern";
 import { ROW_MASK, SECTION_SHIFT } from "@physio/physmem";
 import type { Pmap } from "@physio/pmap";
 import { LEAF_PAGES, leafIndex, leafOf } from "@physio/pmap";
@@ -116,11 +116,10 @@ const UNMAPPED = 0x100;
  * @returns OK; EFBIG: `segs` is full; EINVAL: no bytes, or more than the tag's maxSize (when the tag looks);
  *   NOT_DIRECT: the chain has an unmapped mbuf. What was appended is of no use then.
  */
-// hot: a packet in three mbufs takes 24 ns here, 110 through the sink
+// hot: a packet in three mbufs takes 27 ns here, 60 through the sink
 export function loadChainDirect(tag: DmaTag, chain: Mbuf, segs: SegList): Errno {
   const { kernelPmap: pmap, sectionAddr } = tag;
-  const { addr, len: lengths } = segs;
-  const capacity = addr.length;
+  const { addr, len: lengths, capacity } = segs;
   let last = -1; // the segment in hand, where it ends and how long it is
   let end = -1;
   let size = 0;
@@ -145,7 +144,7 @@ export function loadChainDirect(tag: DmaTag, chain: Mbuf, segs: SegList): Errno 
       within = m.data - base;
       frames = pmap.leaf(leaf);
     }
-    const inLeaf = within | 0;
+    const inLeaf = offsetIn(within, LEAF_BYTES); // as a small integer
     let index = inLeaf >> PAGE_SHIFT;
     let offset = inLeaf & PAGE_MASK;
     for (;;) {
@@ -162,7 +161,7 @@ export function loadChainDirect(tag: DmaTag, chain: Mbuf, segs: SegList): Errno 
       ) {
         size += run;
       } else {
-        if (++last === capacity) return EFBIG;
+        if (++last === capacity) return tooBig(tag, chain);
         addr[last] = pa;
         size = run;
       }

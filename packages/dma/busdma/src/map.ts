@@ -151,7 +151,7 @@ export class DmaMap {
    */
   loadMbufSg(m: Mbuf, segs: SegList, flags: BusDma = 0): Errno {
     const { tag } = this;
-    if (this.md === null && tag.flat && segs.addr.length <= tag.segments) {
+    if (this.md === null && tag.flat && segs.capacity <= tag.segments) {
       const direct = loadChainDirect(tag, m, segs);
       if (direct === OK && (tag.trace.mask & TRACED) === 0) return OK;
     }

@@ -16,17 +16,15 @@ export interface Segment {
 export class SegList {
   readonly addr: Float64Array;
   readonly len: Float64Array;
+  readonly capacity: number;
   count: number;
 
   /** @param capacity segments that fit: the tag's limit */
   constructor(capacity: number) {
     this.addr = new Float64Array(capacity);
     this.len = new Float64Array(capacity);
+    this.capacity = capacity;
     this.count = 0;
-  }
-
-  get capacity(): number {
-    return this.addr.length;
   }
 
   /** A copy as objects, for tests and for people. */

@@ -77,7 +77,7 @@ const list = [
 function mbufs(...parts: [data: number, len: number, pages?: ExtPages][]): Memdesc {
   let next: Mbuf | null = null;
   for (const [data, len, pages] of parts.toReversed()) {
-    const m = Object.assign(new Mbuf(), { data, len, next });
+    const m: Mbuf = Object.assign(new Mbuf(), { data, len, next });
     if (pages !== undefined) {
       m.flags = MbufFlag.EXT | MbufFlag.EXTPG;
       m.pages = pages;

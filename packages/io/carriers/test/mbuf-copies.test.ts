@@ -310,7 +310,8 @@ test("copies are counted", () => {
 
 test("on a machine whose caches do not snoop all bytes go through the CPU's cache", () => {
   const mem = new PhysMem({ banks: [{ base: 2 ** 33, size: MiB }] });
-  const Port = new Kmem(mem).cpu.constructor as new (
+  const other = new PhysMem({ banks: [{ base: 0, size: MiB }] });
+  const Port = new Kmem(other).cpu.constructor as new (
     memory: PhysMem,
     cache: { line: number; random: { next(): number } },
   ) => Kmem["cpu"];

@@ -84,7 +84,6 @@ describe("refused", () => {
     { name: "beyond reach", address: 4 * GiB, length: 16, reason: "beyond reach" },
     { name: "across the reach border", address: 4 * GiB - 15, length: 16, reason: "beyond reach" },
     { name: "far beyond all", address: 2 ** 52, length: 1, reason: "beyond reach" },
-    { name: "no number", address: Number.NaN, length: 1, reason: "beyond reach" },
     { name: "into a hole", address: 2 * MiB, length: 16, reason: "no memory" },
     { name: "across a bank's end", address: 2 * MiB - 15, length: 16, reason: "no memory" },
     {
@@ -93,7 +92,12 @@ describe("refused", () => {
       length: 2,
       reason: "no memory",
     },
-    { name: "over a hole", address: 0, length: 3 * GiB, reason: "no memory" },
+    {
+      name: "over the end of a hole",
+      address: 3 * GiB - 2 * MiB - 15,
+      length: 16,
+      reason: "no memory",
+    },
     { name: "below 0", address: -4, length: 4, reason: "beyond reach" },
     { name: "no whole number", address: 0.5, length: 4, reason: "beyond reach" },
     {

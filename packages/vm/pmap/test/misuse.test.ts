@@ -1,12 +1,20 @@
 /** What is refused before anything is undone: a second owner, a pmap after its end, frees of what is in use. */
 import { Errno, hex, MiB, PAGE_SIZE } from "@physio/kern";
-import { CpuPort, Membus } from "@physio/membus";
+import { CpuPort } from "@physio/membus";
 import { PhysMem } from "@physio/physmem";
 import { Enter, Kmem, Pmaps, Prot, RadixTable } from "@physio/pmap";
 import { Scheduler } from "@physio/sched";
-import { Trace } from "@physio/trace";
 import { describe, expect, test } from "vitest";
-import { bench, expectErrno, expectPanic, fill, kmemBench, RW, random, userBench } from "./fixture.ts";
+import {
+  bench,
+  expectErrno,
+  expectPanic,
+  fill,
+  kmemBench,
+  RW,
+  random,
+  userBench,
+} from "./fixture.ts";
 
 const CACHE = { line: 64, sets: 16, ways: 4, random: random(1) } as const;
 const memory = () => new PhysMem({ banks: [{ base: 2 ** 33, size: MiB }] });
@@ -23,14 +31,15 @@ describe("one memory", () => {
 
   test("with a cache is reached through it when no port is named", () => {
     const mem = memory();
-    const bus = new Membus({ mem, trace: new Trace(), cache: CACHE });
+    const cpu = new CpuPort(mem, CACHE);
+    mem.cachedBy = cpu; // as a bus does it
     const kmem = new Kmem(mem);
-    expect(kmem.cpu).toBe(bus.cpu);
+    expect(kmem.cpu).toBe(cpu);
     const va = kmem.alloc(PAGE_SIZE);
     const seen = fill(1, 0);
     kmem.write(va, fill(1, 7));
-    bus.cpu.read(kmem.pmap.extract(va), seen);
-    expect([seen[0], bus.cpu.cache?.isDirty(kmem.pmap.extract(va))]).toEqual([7, true]);
+    cpu.read(kmem.pmap.extract(va), seen);
+    expect([seen[0], cpu.cache?.isDirty(kmem.pmap.extract(va))]).toEqual([7, true]);
     expect(new Kmem(memory()).cpu.coherent).toBe(true);
     const own = new CpuPort(mem, null);
     expect(new Pmaps(memory(), own).cpu).toBe(own);
@@ -155,16 +164,17 @@ test("who waits for kernel memory is told what is wanted and what is free", () =
   const sched = new Scheduler();
   const { kmem } = kmemBench(8 * PAGE_SIZE, { sched });
   const va = kmem.alloc(6 * PAGE_SIZE);
-  sched.start(kmem.allocWait(4 * PAGE_SIZE), "large");
-  const thread = sched.start(kmem.allocWait(3 * PAGE_SIZE), "less");
-  sched.runUntilIdle();
+  const large = sched.start(kmem.allocWait(4 * PAGE_SIZE), "large");
+  const less = sched.start(kmem.allocWait(3 * PAGE_SIZE), "less");
+  sched.pump();
   const { freeSize } = kmem.arena;
   expect(kmem.describeWait()).toBe(
     `${7 * PAGE_SIZE} bytes of kernel memory, wanted by 2; 2 of 8 frames and ${freeSize} bytes of addresses are free`,
   );
+  expect(sched.report()).toContain(kmem.describeWait());
   kmem.free(va, 6 * PAGE_SIZE);
-  sched.runUntilIdle();
+  sched.pump();
   expect(kmem.describeWait()).toContain("0 bytes of kernel memory, wanted by 0; 1 of 8 frames");
-  kmem.free(sched.resultOf(thread), 3 * PAGE_SIZE);
-  kmem.free(kmem.pmap.foundLeaf < 0 ? 0 : va, 0);
+  kmem.free(sched.resultOf(large), 4 * PAGE_SIZE);
+  kmem.free(sched.resultOf(less), 3 * PAGE_SIZE);
 });

@@ -5,7 +5,7 @@
  * were told, the device's reads and writes, and the audit of zones. A complaint is a Panic.
  */
 import type { Bytes, Frame, PhysAddr, VirtAddr } from "@physio/kern";
-import { Errno, errnoName, hex, NO_FRAME, PAGE_SIZE, panic, TiB } from "@physio/kern";
+import { Errno, ErrnoError, errnoName, hex, NO_FRAME, PAGE_SIZE, panic, TiB } from "@physio/kern";
 import type { Pmap } from "@physio/pmap";
 import { PmapSpace, Prot } from "@physio/pmap";
 import type { TagOptions } from "../constraints.ts";
@@ -47,6 +47,17 @@ export function must(good: boolean, what: string): void {
 
 export function mustErrno(got: Errno, wanted: Errno, what: string): void {
   if (got !== wanted) panic(`backend: ${what}: ${errnoName(got)}, not ${errnoName(wanted)}`);
+}
+
+/** Panic unless `make` throws this errno. */
+export function mustThrow(make: () => unknown, wanted: Errno, what: string): void {
+  try {
+    make();
+  } catch (error) {
+    if (error instanceof ErrnoError && error.errno === wanted) return;
+    throw error;
+  }
+  panic(`backend: ${what} is not ${errnoName(wanted)}`);
 }
 
 /** Panic on the first byte that differs. */

@@ -39,7 +39,7 @@ export const LIST_FORMS = Object.freeze([
   "list ccb",
   "plist ccb",
 ] as const);
-export const RANGE_FORMS = Object.freeze([
+const RANGE_FORMS = Object.freeze([
   "vaddr",
   "vmpages",
   "bio",

@@ -24,7 +24,7 @@ import type { MakeBackend } from "./under-test.ts";
 export type CaseReport = Map<string, number>;
 
 /** A client and what its pages hold. */
-export interface Party {
+interface Party {
   readonly plan: ClientPlan;
   readonly client: Client;
   readonly bytes: Uint8Array;
@@ -60,9 +60,10 @@ class Play {
     this.tags = [];
     this.players = [];
     this.#heard = 0;
+    // Clients first: pools and memory take the rest.
+    this.parties = c.clients.map((plan) => this.#makeParty(plan));
     for (const plan of c.tags) this.#makeTag(plan);
     for (const i of c.maps) if (i < this.tags.length) this.#makeMap(this.tags[i]);
-    this.parties = c.clients.map((plan) => this.#makeParty(plan));
   }
 
   #saw(outcome: string): void {

@@ -5,8 +5,8 @@ import type { TagOptions } from "../constraints.ts";
 import { BusDma, Sync } from "../flags.ts";
 import type { DmaMap } from "../map.ts";
 import type { Segment } from "../seg-list.ts";
-import { Bed, must, mustEqual, mustErrno, pattern } from "./bed.ts";
-import { clientOf, FORMS, formOf, issue, piecesOf, tellsCaller } from "./carriers.ts";
+import { Bed, must, mustEqual, mustErrno, mustThrow, pattern } from "./bed.ts";
+import { clientOf, FORMS, formOf, issue, piecesOf, tellsCaller, WAYS } from "./carriers.ts";
 import { wrongSegments } from "./segments.ts";
 import type { KitCase } from "./suite.ts";
 import type { MakeBackend } from "./under-test.ts";
@@ -88,7 +88,7 @@ function tooBig(make: MakeBackend): void {
   for (const form of FORMS) {
     const client = clientOf(bed, ma, [[0, 6 * PAGE]]);
     const mem = formOf(bed, client, form);
-    for (const way of ["own", "mem", "sg"] as const) {
+    for (const way of WAYS) {
       const answers = bed.answers.length;
       const error = issue(bed, map, mem, way, BusDma.NOWAIT, form);
       // A pool that has not grown so far may say ENOMEM first.
@@ -125,7 +125,20 @@ function tooLong(make: MakeBackend): void {
     mustErrno(bed.last().error, Errno.EINVAL, `callback of a load of ${length} bytes`);
   }
   bed.loaded(map, va, 2 * PAGE);
-  bed.tearDown([map], [tag]);
+  map.unload();
+  // Said before anything is loaded, also of what would not fit.
+  const small = bed.tag({ maxSize: 2 * PAGE, maxSegSize: PAGE, segments: 1 });
+  const other = small.createMap();
+  const client = clientOf(bed, bed.frames(3, LOW_BANK), [[0, 3 * PAGE]]);
+  for (const form of FORMS) {
+    for (const way of WAYS) {
+      const mem = formOf(bed, client, form);
+      const error = issue(bed, other, mem, way, BusDma.NOWAIT, form);
+      mustErrno(error, Errno.EINVAL, `${form}, ${way}: 3 pages of at most 2`);
+      mustErrno(bed.last().error, Errno.EINVAL, `${form}, ${way}: callback`);
+    }
+  }
+  bed.tearDown([map, other], [tag, small]);
 }
 
 function child(make: MakeBackend): void {
@@ -142,7 +155,10 @@ function child(make: MakeBackend): void {
 
 function filtered(make: MakeBackend): void {
   const bed = new Bed(make, POOL, 6);
-  if (bed.unit.context.filters === "refused") return;
+  if (bed.unit.context.filters === "refused") {
+    mustThrow(() => bed.tag({ filter: () => 0 }), Errno.EINVAL, "a tag with a filter");
+    return;
+  }
   const asked: unknown[] = [];
   const filter = (arg: unknown, addr: number) => {
     asked.push(arg);
@@ -179,7 +195,7 @@ function carrier(make: MakeBackend, form: (typeof FORMS)[number], bank: PhysAddr
   const client = clientOf(bed, bed.frames(3, bank), [[50, 2 * PAGE]]);
   const bytes = pattern(1, 3 * PAGE);
   bed.unit.kmem.write(client.va, bytes);
-  for (const way of ["own", "mem", "sg"] as const) {
+  for (const way of WAYS) {
     const mem = formOf(bed, client, form);
     mustErrno(issue(bed, map, mem, way, BusDma.NOWAIT, form), Errno.OK, `load ${way}`);
     const { segs, error } = bed.last();

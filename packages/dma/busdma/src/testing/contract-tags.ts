@@ -1,7 +1,7 @@
 /** The contract of tagCreate, tagDestroy, mapCreate and mapDestroy: who is busy, who is out of pages, and what is left. */
-import { Errno, ErrnoError, PAGE_SIZE } from "@physio/kern";
+import { Errno, PAGE_SIZE } from "@physio/kern";
 import { BusDma } from "../flags.ts";
-import { Bed, must, mustErrno } from "./bed.ts";
+import { Bed, must, mustErrno, mustThrow } from "./bed.ts";
 import type { KitCase } from "./suite.ts";
 import type { MakeBackend } from "./under-test.ts";
 import { HIGH_BANK, LOW_BANK, REACH } from "./under-test.ts";
@@ -9,16 +9,7 @@ import { HIGH_BANK, LOW_BANK, REACH } from "./under-test.ts";
 const PAGE = PAGE_SIZE;
 const POOL = 60;
 
-/** Panic unless `make` throws ENOMEM. */
-function mustBeShort(make: () => unknown, what: string): void {
-  try {
-    make();
-  } catch (error) {
-    if (error instanceof ErrnoError && error.errno === Errno.ENOMEM) return;
-    throw error;
-  }
-  must(false, `${what} is not ENOMEM`);
-}
+const mustBeShort = (make: () => unknown, what: string) => mustThrow(make, Errno.ENOMEM, what);
 
 /** Of every backend. */
 export function tagCases(make: MakeBackend): KitCase[] {

@@ -41,10 +41,10 @@ export interface ClientPlan {
  * the map, to the device, from it, both, and two in a row with one sync between.   unload.   pump: those
  * who wait may go on.   memory: DMA memory of the map's tag is taken, used and freed.
  */
-export const TRANSFERS = Object.freeze(["write", "read", "both", "ring"] as const);
+const TRANSFERS = Object.freeze(["write", "read", "both", "ring"] as const);
 export type TransferAct = (typeof TRANSFERS)[number];
 const ACTS = Object.freeze(["load", ...TRANSFERS, "unload", "pump", "memory"] as const);
-export type Act = (typeof ACTS)[number];
+type Act = (typeof ACTS)[number];
 
 export interface StepPlan {
   readonly act: Act;
@@ -133,13 +133,34 @@ function drawClient(draw: Draw): ClientPlan {
   return { runs, ranges, form, way: one(draw, WAYS) };
 }
 
+/** A tag and clients that get into each other's way: all of it bounces, in a pool for little more than one load. */
+const CROWDED: Partial<TagPlan> = Object.freeze({
+  lowAddr: REACH,
+  highAddr: MAXADDR,
+  maxSize: 5 * PAGE,
+  segments: 400,
+  filter: null,
+});
+
+function drawCrowded(draw: Draw): ClientPlan {
+  const client = drawClient(draw);
+  const frames = 3 + draw(3);
+  const runs = [{ bank: HIGH_BANK, frames }];
+  return { ...client, runs, ranges: [[0, frames * PAGE - draw(100)]] };
+}
+
 /** A case, drawn from `random`: the same numbers give the same case. */
 export function randomCase(random: RandomSource): DmaCase {
   const draw: Draw = (below) => random.next() % below;
-  const tags = [drawTag(draw, -1, null)];
-  if (draw(2) === 0) tags.push(drawTag(draw, draw(3) === 0 ? -1 : 0, tags[0]));
-  const maps = Array.from({ length: 1 + draw(4) }, () => draw(tags.length));
-  const clients = Array.from({ length: 1 + draw(4) }, () => drawClient(draw));
+  const crowded = draw(4) === 0;
+  const first = drawTag(draw, -1, null);
+  const tags = [crowded ? { ...first, ...CROWDED } : first];
+  if (!crowded && draw(2) === 0) tags.push(drawTag(draw, draw(3) === 0 ? -1 : 0, first));
+  const some = () => (crowded ? 4 : 1 + draw(4));
+  const maps = Array.from({ length: some() }, () => draw(tags.length));
+  const clients = Array.from({ length: some() }, () =>
+    crowded ? drawCrowded(draw) : drawClient(draw),
+  );
   const steps = Array.from(
     { length: 3 + draw(10) },
     (_, i): StepPlan => ({
