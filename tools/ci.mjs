@@ -82,6 +82,13 @@ const counted = countTests(tests.ok);
 passed += counted.passed;
 failed += counted.failed;
 npm("conformance", "conformance", "busdma", "--tolerate-disputed");
+const cases = run(
+  "20,000 random cases on all backends",
+  bin("vitest"),
+  ["run", "--config", "vitest.long.config.ts", "tools/suites/long/backends.long.test.ts"],
+  { env: { PHYSIO_CASES: "20000", PHYSIO_SEED: "1" } },
+);
+count("20,000 random cases on all backends", cases);
 npm("demo on a terminal", "demo");
 count("demo twice", { ok: demoTwice() });
 npm("sizes", "sizes");

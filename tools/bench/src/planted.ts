@@ -47,6 +47,7 @@ const ROOTS: readonly string[] = Object.freeze([
   "sched",
   "arch-arm64",
   "arch-riscv",
+  "dmacheck",
 ]);
 
 /** Copy the package at `from` with all it depends on into `modules`. */

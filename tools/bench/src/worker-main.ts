@@ -23,6 +23,7 @@ const PACKAGES: readonly string[] = Object.freeze([
   "arch-x86",
   "arch-arm64",
   "arch-riscv",
+  "dmacheck",
   "machine",
 ]);
 

@@ -28,7 +28,10 @@ function plant(path: string, text: string, planted: string[]): Plugin {
   };
 }
 
-test("the page builds, and all of packages/dma is in it", async () => {
+/** Doors that the page's machine does not open, and a file of types alone. */
+const NOT_LOADED = /dmacheck\/|busdma\/src\/(bsd|memory)\.ts$/;
+
+test("the page builds, and all that a machine needs of packages/dma is in it", async () => {
   const seen = new Set<string>();
   const watch: Plugin = {
     name: "watch",
@@ -37,7 +40,8 @@ test("the page builds, and all of packages/dma is in it", async () => {
   await buildPage(watch);
   const sources = globSync("packages/dma/*/src/*.ts", { cwd: ROOT });
   expect(sources.length).toBeGreaterThan(10);
-  expect(sources.filter((path) => !seen.has(path))).toEqual([]);
+  const missing = sources.filter((path) => !seen.has(path) && !NOT_LOADED.test(path));
+  expect(missing).toEqual([]);
 });
 
 const PLANTS: readonly (readonly [string, string, string])[] = [

@@ -1,18 +1,18 @@
 /**
- * The bus_dma test-kit on the house's own backends: the contract case by case, and 20,000 random cases
- * against a model in bytes. PHYSIO_SEED plays one case again.
+ * The bus_dma test-kit on the house's own backends: the contract case by case, and random cases against
+ * a model in bytes (CI plays 20,000 more of them: tools/ci.mjs). PHYSIO_SEED plays one case again.
  */
 import { backendSuite, checkCase, randomCase } from "@physio/busdma/testing";
 import { describe, expect, test } from "vitest";
 import { BACKENDS, source } from "../src/backends.ts";
 
-/** Random cases of each backend: 20,000 in all. Coherent machines of the last two differ little from x86. */
+/** Random cases of each backend. Coherent machines of the last two differ little from x86. */
 const CASES: Readonly<Record<string, number>> = {
-  x86: 8000,
-  arm64: 5000,
-  riscv: 4000,
-  "coherent arm64": 1500,
-  "coherent riscv": 1500,
+  x86: 800,
+  arm64: 500,
+  riscv: 400,
+  "coherent arm64": 300,
+  "coherent riscv": 300,
 };
 const { PHYSIO_SEED } = process.env;
 
@@ -38,7 +38,7 @@ for (const [name, make] of Object.entries(BACKENDS)) {
       }
       if (PHYSIO_SEED !== undefined) return;
       for (const outcome of [...OUTCOMES, ...ACTS]) {
-        expect(report.get(outcome) ?? 0, outcome).toBeGreaterThan(5);
+        expect(report.get(outcome) ?? 0, outcome).toBeGreaterThan(0);
       }
     });
   });

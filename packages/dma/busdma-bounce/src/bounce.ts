@@ -185,68 +185,11 @@ export function copyIn(pool: BouncePool, map: DmaMap, state: BounceState): void 
   copyAll(pool, map, state, false);
 }
 
-/** Copy all pages of the map through the CPU's port. */
+/**
+ * Copy all pages of the map through the CPU's port. Pages that adjoin in the pool and whose data
+ * adjoin in the client's memory are one copy.
+ */
 function copyAll(pool: BouncePool, map: DmaMap, state: BounceState, toPage: boolean): void {
-  const { zone } = state;
-  const { cpu } = pool;
-  const plain = cpu.coherent && cpu.watcher === null;
-  const bytes =
-    plain && chunksStayInPages(state)
-      ? copyByFrame(pool, map, state, toPage)
-      : copyByAddress(pool, map, state, toPage);
-  zone.totalBounced++;
-  zone.pagesCopied += state.pages.count;
-  pool.trace.record(COPY, state.pages.count, bytes, toPage ? 1 : 0);
-}
-
-/** Whether each chunk lies in one page of the client's and one of the pool's whose frame is known. */
-function chunksStayInPages({ zone, pages }: BounceState): boolean {
-  const { next, pageFrame, dataOffset, dataCount } = zone;
-  for (let row = pages.head; row >= 0; row = next[row]) {
-    if (pageFrame[row] < 0 || dataOffset[row] + dataCount[row] > PAGE) return false;
-  }
-  return true;
-}
-
-/**
- * The copy on a machine whose caches snoop: page by page, and by frame, as addresses that cross calls
- * are boxed (64 KiB in 16 pages take the time of a host's copy; by address half as much again).
- * => `chunksStayInPages`. @returns bytes.
- */
-function copyByFrame(
-  { cpu, mem }: BouncePool,
-  { tag }: DmaMap,
-  { zone, pages }: BounceState,
-  toPage: boolean,
-): Bytes {
-  const { kernelPmap } = tag;
-  const { next, pageFrame, dataVa, dataFrame, dataOffset, dataCount } = zone;
-  const keep = (tag.flags & BusDma.KEEP_PG_OFFSET) !== 0;
-  let bytes = 0;
-  for (let row = pages.head; row >= 0; row = next[row]) {
-    const count = dataCount[row];
-    const offset = dataOffset[row];
-    const page = pageFrame[row];
-    const at = keep ? offset : 0;
-    const frame = dataVa[row] >= 0 ? kernelPmap.frameAt(dataVa[row]) : dataFrame[row];
-    if (frame < 0) panic(`bounce ${zone.name}: client data at ${dataVa[row]} is unmapped`);
-    if (toPage) cpu.readFrame(frame, offset, mem.bytes(page), mem.byteOffset(page) + at, count);
-    else cpu.readFrame(page, at, mem.bytes(frame), mem.byteOffset(frame) + offset, count);
-    bytes += count;
-  }
-  return bytes;
-}
-
-/**
- * The copy in general. Pages that adjoin in the pool and whose data adjoin in the client's memory are
- * one copy. @returns bytes.
- */
-function copyByAddress(
-  pool: BouncePool,
-  map: DmaMap,
-  state: BounceState,
-  toPage: boolean,
-): Bytes {
   const { zone } = state;
   let bytes = 0;
   // The run in hand: where it begins on both sides, and how long it is.
@@ -272,7 +215,9 @@ function copyByAddress(
     bytes += count;
   }
   if (length > 0) copyRun(pool, state, page, client, length, toPage);
-  return bytes;
+  zone.totalBounced++;
+  zone.pagesCopied += state.pages.count;
+  pool.trace.record(COPY, state.pages.count, bytes, toPage ? 1 : 0);
 }
 
 function copyRun(

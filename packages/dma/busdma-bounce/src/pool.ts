@@ -83,7 +83,7 @@ export class BouncePool {
     while (got < count && this.totalPages < (this.#config.maxPages ?? Number.POSITIVE_INFINITY)) {
       const pa = this.#config.allocPage(zone.lowAddr, zone.domain);
       if (pa < 0) break;
-      zone.addPage(pa, this.mem.frameOf(pa));
+      zone.addPage(pa);
       this.totalPages++;
       got++;
     }

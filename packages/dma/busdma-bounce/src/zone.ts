@@ -10,7 +10,7 @@
 
 import type { DmaMap } from "@physio/busdma";
 import type { BusAddr, Bytes, Frame, PhysAddr, VirtAddr } from "@physio/kern";
-import { hex, NO_FRAME, panic, Stailq } from "@physio/kern";
+import { hex, panic, Stailq } from "@physio/kern";
 
 const NIL = -1;
 const FIRST_ROWS = 64;
@@ -55,8 +55,6 @@ export class BounceZone {
   /** Columns of the pages: link, address, and the client data behind a page in use. */
   next: Int32Array;
   busAddr: Float64Array;
-  /** The page's frame, or NO_FRAME when nobody said so. */
-  pageFrame: Int32Array;
   /** Kernel address of the data, or −1: then the frames say where they are. */
   dataVa: Float64Array;
   dataFrame: Int32Array;
@@ -83,7 +81,6 @@ export class BounceZone {
     this.waiting = new Stailq<DmaMap>();
     this.next = new Int32Array(FIRST_ROWS);
     this.busAddr = new Float64Array(FIRST_ROWS);
-    this.pageFrame = new Int32Array(FIRST_ROWS);
     this.dataVa = new Float64Array(FIRST_ROWS);
     this.dataFrame = new Int32Array(FIRST_ROWS);
     this.dataFrame2 = new Int32Array(FIRST_ROWS);
@@ -91,12 +88,11 @@ export class BounceZone {
     this.dataCount = new Int32Array(FIRST_ROWS);
   }
 
-  /** One more page, free. With its `frame` it is copied by frame, which is faster. */
-  addPage(pa: PhysAddr, frame: Frame = NO_FRAME): void {
+  /** One more page, free. */
+  addPage(pa: PhysAddr): void {
     const row = this.total;
     if (row === this.next.length) this.#grow(row * 2);
     this.busAddr[row] = pa as number;
-    this.pageFrame[row] = frame;
     this.total++;
     this.free++;
     this.#append(this.freeList, row);
@@ -184,7 +180,6 @@ export class BounceZone {
     };
     this.next = ints(this.next);
     this.busAddr = doubles(this.busAddr);
-    this.pageFrame = ints(this.pageFrame);
     this.dataVa = doubles(this.dataVa);
     this.dataFrame = ints(this.dataFrame);
     this.dataFrame2 = ints(this.dataFrame2);

@@ -18,7 +18,7 @@ import { DmaMap } from "./map.ts";
 import type { SegList } from "./seg-list.ts";
 import type { DmaTag } from "./tag.ts";
 
-/** Panic when the running thread holds a mutex. `what` may sleep. @bsd #Y bus_dma(9) locking */
+/** Panic when the running thread holds a mutex. `what` may sleep. @bsd #Y bus_dma(9) man:locking:sleepers */
 export function assertMaySleep(sched: Scheduler, what: string): void {
   const held = sched.current?.mutexes ?? null;
   if (held !== null) panic(`bus_dma: ${what} with mutex "${held.name}" held`);
@@ -106,7 +106,7 @@ export class VerifiedMap extends DmaMap {
     super.unload();
   }
 
-  /** @bsd #Y bus_dma(9) locking */
+  /** @bsd #Y bus_dma(9) man:locking:callers */
   #assertLocked(what: string): void {
     const { mutex } = this.tag.lock;
     if (mutex === undefined || this.#sched.current === null || mutex.owned) return;

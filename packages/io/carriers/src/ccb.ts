@@ -24,7 +24,7 @@ export const Xpt = Object.freeze({
 } as const);
 export type Xpt = (typeof Xpt)[keyof typeof Xpt];
 
-/** Directions and kinds of data, together in `Ccb.flags`. @bsd #P[direction and data only] ccb_flags, CAM_DIR_IN, CAM_DIR_OUT, CAM_DIR_NONE, CAM_DATA_MASK */
+/** Directions and kinds of data, together in `Ccb.flags`. @bsd #P[direction and data only] ccb_flags @bsd #Y CAM_DIR_IN, CAM_DIR_OUT, CAM_DIR_NONE */
 export const CamFlag = bitset<"CamFlag">()({
   DIR_BOTH: 0x00, //         host memory is read and written
   DIR_IN: 0x40, //           device to host memory

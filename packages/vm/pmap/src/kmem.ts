@@ -29,6 +29,7 @@ import { ROW_MASK } from "@physio/physmem";
 import type { Scheduler, Sleeps } from "@physio/sched";
 import { Arena } from "@physio/vmem";
 import { copyinAll, copyoutAll, PmapSpace } from "./address-space.ts";
+import { checkFreeable } from "./freeable.ts";
 import { LEAF_PAGES, leafIndex, leafOf } from "./page-table.ts";
 import type { Pmap } from "./pmap.ts";
 import { clearBits, Pmaps } from "./pmaps.ts";
@@ -342,34 +343,9 @@ export class Kmem implements SlabSource {
   #freePages(size: Bytes): void {
     const first = pageOf(this.#at[0]);
     const pages = roundPage(size) / PAGE;
-    this.#checkFree(first, pages);
+    checkFreeable(this.pmap, this.pmaps.pv, first, pages);
     this.#giveRange(size); // panics before anything is undone when the size is wrong
     this.#unmap(first, pages);
-  }
-
-  /** Panic unless each page of a range has a frame that nobody wired or mapped elsewhere. */
-  #checkFree(first: number, pages: number): void {
-    const { pv } = this.pmaps;
-    for (let page = first; page < first + pages; page++) {
-      const leaf = page >> LEAF_SHIFT;
-      const frames = this.pmap.leaf(leaf);
-      const frame = frames === null ? NO_FRAME : frames[page & IN_LEAF];
-      if (frame === NO_FRAME) {
-        panic(
-          `kmem: free of ${pages} pages at ${hex(first * PAGE)}: no memory at ${hex(page * PAGE)}`,
-        );
-      }
-      const section = this.mem.section(frame);
-      const row = section.pv[frame & ROW_MASK];
-      const elsewhere =
-        row >= 0 && !(pv.next(row) < 0 && pv.is(row, this.pmap.id, leaf, page & IN_LEAF));
-      if (section.wireCount[frame & ROW_MASK] !== 0 || elsewhere) {
-        const why = elsewhere ? "mapped elsewhere" : "wired";
-        panic(
-          `kmem: free of ${pages} pages at ${hex(first * PAGE)}: ${hex(page * PAGE)} is ${why}`,
-        );
-      }
-    }
   }
 
   #giveRange(size: Bytes): void {
