@@ -103,7 +103,8 @@ for (let attempt = 1; attempt <= 3 && !bench.ok; attempt++) {
 count("bench", bench);
 npm("browser", "browser");
 npm("determinism", "determinism");
-npm("manual and site", "docs");
+check("manual's examples", "node", "tools/manual/src/main.ts");
+npm("site", "docs");
 
 for (const name of skipped) console.log(`== ${name}: could not run here, see above`);
 console.log(`\n${passed} passed, ${failed} failed`);

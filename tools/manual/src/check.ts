@@ -37,6 +37,13 @@ export interface Report {
   readonly findings: readonly Finding[];
 }
 
+/** The part of the check that runs nothing: pages, links, how examples are written. */
+export function checkPaper(root: string): Pick<Report, "examples" | "findings"> {
+  const { examples, findings } = readExamples(root, manualPages(root));
+  const rest = [...checkPages(root), ...checkLinks(root, documents(root))];
+  return { examples, findings: [...findings, ...rest] };
+}
+
 /** Check the manual and the documents of the tree at `root`. */
 export function checkManual(root: string): Report {
   const pages = manualPages(root);

@@ -6,7 +6,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { checkManual } from "../src/check.ts";
+import { checkPaper } from "../src/check.ts";
 import { examplesOf, readExamples } from "../src/examples.ts";
 import { formatFinding } from "../src/finding.ts";
 import { HOUSE } from "../src/house.ts";
@@ -16,8 +16,9 @@ import { checkPages } from "../src/pages.ts";
 import { judgeExample, runExamples } from "../src/run.ts";
 import { checkTypes } from "../src/types.ts";
 
-test("every example runs and compiles, every link leads somewhere, no page is missing", () => {
-  const { examples, findings } = checkManual(HOUSE);
+// Running all examples takes 12 s: CI does, as does `node tools/manual/src/main.ts`.
+test("every link leads somewhere, no page is missing, and there are examples", () => {
+  const { examples, findings } = checkPaper(HOUSE);
   expect(findings.map(formatFinding)).toEqual([]);
   expect(examples.length).toBeGreaterThan(20);
 });

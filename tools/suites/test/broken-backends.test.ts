@@ -6,19 +6,17 @@ import { describe, expect, test } from "vitest";
 import { BACKENDS, source } from "../src/backends.ts";
 import { broken, CACHE_FAULTS, FAULTS } from "../src/broken-backends.ts";
 
-/** Cases of the suite that fail. */
-function complaints(make: MakeBackend): string[] {
-  return backendSuite(make)
-    .filter(({ run }) => {
-      try {
-        run();
-        return false;
-      } catch (error) {
-        if (!(error instanceof Error)) throw error;
-        return true;
-      }
-    })
-    .map(({ name }) => name);
+/** Whether a case of the suite fails. */
+function complains(make: MakeBackend): boolean {
+  return backendSuite(make).some(({ run }) => {
+    try {
+      run();
+      return false;
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      return true;
+    }
+  });
 }
 
 for (const name of ["x86", "arm64", "riscv"]) {
@@ -26,7 +24,7 @@ for (const name of ["x86", "arm64", "riscv"]) {
     const faults = name === "x86" ? FAULTS : { ...FAULTS, ...CACHE_FAULTS };
     for (const [what, fault] of Object.entries(faults)) {
       test(`the suite sees that ${what}`, () => {
-        expect(complaints(broken(BACKENDS[name], fault)).length).toBeGreaterThan(0);
+        expect(complains(broken(BACKENDS[name], fault))).toBe(true);
       });
     }
   });

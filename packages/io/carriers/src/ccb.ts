@@ -11,8 +11,10 @@ import type { Bits, Bytes, PhysAddr, VirtAddr } from "@physio/kern";
 import { bitset, formatBits, panic } from "@physio/kern";
 import type { Bio } from "./bio.ts";
 
+// The tables are marked pure: a bundle that uses only a mask of this file drops them.
+
 /** Function codes, with the bits that say how CAM queues them. @bsd #P[the codes that a load meets] xpt_opcode */
-export const Xpt = Object.freeze({
+export const Xpt = /* @__PURE__ */ Object.freeze({
   NOOP: 0x000,
   SCSI_IO: 0x901, //        a SCSI command of an initiator
   PATH_INQ: 0x004, //       no data: not for loads
@@ -25,7 +27,7 @@ export const Xpt = Object.freeze({
 export type Xpt = (typeof Xpt)[keyof typeof Xpt];
 
 /** Directions and kinds of data, together in `Ccb.flags`. @bsd #P[direction and data only] ccb_flags @bsd #Y CAM_DIR_IN, CAM_DIR_OUT, CAM_DIR_NONE */
-export const CamFlag = bitset<"CamFlag">()({
+export const CamFlag = /* @__PURE__ */ bitset<"CamFlag">()({
   DIR_BOTH: 0x00, //         host memory is read and written
   DIR_IN: 0x40, //           device to host memory
   DIR_OUT: 0x80, //          host memory to device

@@ -10,7 +10,7 @@ import { expect, test } from "vitest";
 import { Bench } from "./mbuf-fixture.ts";
 
 const { PKTHDR } = MbufFlag;
-const CASES = 20_000;
+const CASES = 8_000;
 const FIRST = Number(process.env.PHYSIO_SEED ?? 1);
 
 /** Evenly distributed whole numbers below `n`, named by a seed. */
