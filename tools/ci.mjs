@@ -77,7 +77,9 @@ npm("tidy", "tidy");
 const unused = "files,dependencies,unlisted,unresolved";
 check("unused code", bin("knip"), "--no-config-hints", "--include", unused);
 check("port map", "node", "tools/portmap/src/main.ts", "--check");
-const tests = run("npm test", "npm", ["test", "--", "--force"], { env: { PHYSIO_REPORT: report } });
+const tests = run("npm test", "npm", ["test", "--", "--force"], {
+  env: { PHYSIO_REPORT: report, PHYSIO_ALL: "1" },
+});
 const counted = countTests(tests.ok);
 passed += counted.passed;
 failed += counted.failed;

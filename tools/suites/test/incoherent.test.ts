@@ -33,7 +33,7 @@ function read(config: MachineConfig): { files: number; failures: number; faults:
 
 describe("a whole image", () => {
   for (const make of [arm64, riscv]) {
-    for (const cacheLine of [32, 64, 128] as const) {
+    for (const cacheLine of make === arm64 ? ([32, 64, 128] as const) : ([64] as const)) {
       for (const coherent of cacheLine === 64 ? [false, true] : [false]) {
         test(`on ${make({}).profile}, lines of ${cacheLine}, ${coherent ? "" : "not "}coherent`, () => {
           for (const seed of [1, 2]) {

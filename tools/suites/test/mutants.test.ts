@@ -10,7 +10,10 @@ import { survive } from "../src/survive.ts";
 
 const GIVEN = process.env.PHYSIO_SEED;
 const BATCH = 20;
-const FIRST_SEEDS = GIVEN === undefined ? Array.from({ length: 6 }, (_, i) => i * BATCH) : [];
+const FIRST_SEEDS =
+  GIVEN === undefined
+    ? Array.from({ length: process.env.PHYSIO_ALL === undefined ? 6 : 12 }, (_, i) => i * BATCH)
+    : [];
 const seen: Outcome[] = [];
 
 if (GIVEN !== undefined) test(`mutant ${GIVEN}`, () => void survive(Number(GIVEN)));
