@@ -9,9 +9,9 @@
 import type { DmaAllocator, DmaBackend } from "@physio/busdma/impl";
 import { defineBackend, kmemAllocator } from "@physio/busdma/impl";
 import type { BouncePool, CacheHook } from "@physio/busdma-bounce";
-import { DmaCache, syncCached } from "@physio/busdma-bounce";
+import { cacheLineOf, DmaCache, syncCached } from "@physio/busdma-bounce";
 import type { Bytes } from "@physio/kern";
-import { Errno, ErrnoError, isPowerOf2, PAGE_SIZE } from "@physio/kern";
+import { Errno } from "@physio/kern";
 import type { CpuPort } from "@physio/membus";
 import type { Kmem } from "@physio/pmap";
 import type { Arm64Decisions } from "./decisions.ts";
@@ -39,23 +39,13 @@ export interface Arm64Options {
   readonly decisions?: Arm64Decisions;
 }
 
-const LINE = 64;
-
-/** @throws {ErrnoError} EINVAL: no such cache line, or less than the CPU port's. */
-function lineOf(cpu: CpuPort, given: Bytes | undefined): Bytes {
-  const line = given ?? (cpu.coherent ? LINE : cpu.lineSize);
-  const sane = isPowerOf2(line) && line <= PAGE_SIZE && (cpu.coherent || line >= cpu.lineSize);
-  if (!sane) throw new ErrnoError(Errno.EINVAL, `arm64: cache line of ${given} bytes`);
-  return line;
-}
-
 /** The backend of an arm64 machine. @throws {ErrnoError} EINVAL: see `cacheLine`. @bsd #P[no IOMMU] struct bus_dma_impl bus_dma_bounce_impl (arm64) */
 export function arm64Backend(options: Arm64Options): DmaBackend {
   const { pool, kmem, cpu = kmem.cpu, decisions = null, onCache = null } = options;
   const parts: Arm64Parts = {
     pool,
     mem: kmem.mem,
-    cache: new DmaCache(lineOf(cpu, options.cacheLine), cpu, kmem.pmap, onCache),
+    cache: new DmaCache(cacheLineOf("arm64", cpu, options.cacheLine), cpu, kmem.pmap, onCache),
     allocator: options.allocator ?? kmemAllocator(kmem),
     coherent: options.coherent ?? false,
     decisions,

@@ -1,5 +1,6 @@
 /**
- * Tags and maps of arm64: every map goes through a zone, as any load may bounce a cache line.
+ * What the arm64 backend keeps of tags and maps. No map is without a zone: a load of any tag can end up
+ * on a cache line that others share.
  *
  * Growth of the pool follows FreeBSD's arm64 busdma_bounce.c of release 14: by maxSize plus a page,
  * whatever number of segments the tag allows.

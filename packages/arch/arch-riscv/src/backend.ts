@@ -10,9 +10,9 @@
 import type { DmaAllocator, DmaBackend } from "@physio/busdma/impl";
 import { defineBackend, kmemAllocator, loadDirect } from "@physio/busdma/impl";
 import type { BouncePool, CacheHook } from "@physio/busdma-bounce";
-import { DmaCache, syncCached } from "@physio/busdma-bounce";
+import { cacheLineOf, DmaCache, syncCached } from "@physio/busdma-bounce";
 import type { Bytes } from "@physio/kern";
-import { Errno, ErrnoError, isPowerOf2, PAGE_SIZE } from "@physio/kern";
+import { Errno } from "@physio/kern";
 import type { CpuPort } from "@physio/membus";
 import type { Kmem } from "@physio/pmap";
 import type { RiscvDecisions } from "./decisions.ts";
@@ -39,23 +39,13 @@ export interface RiscvOptions {
   readonly decisions?: RiscvDecisions;
 }
 
-const LINE = 64;
-
-/** @throws {ErrnoError} EINVAL: no such cache line, or less than the CPU port's. */
-function lineOf(cpu: CpuPort, given: Bytes | undefined): Bytes {
-  const line = given ?? (cpu.coherent ? LINE : cpu.lineSize);
-  const sane = isPowerOf2(line) && line <= PAGE_SIZE && (cpu.coherent || line >= cpu.lineSize);
-  if (!sane) throw new ErrnoError(Errno.EINVAL, `riscv: cache line of ${given} bytes`);
-  return line;
-}
-
 /** The backend of a riscv machine. @throws {ErrnoError} EINVAL: see `cacheLine`. @bsd #P[no IOMMU] struct bus_dma_impl bus_dma_bounce_impl (riscv) */
 export function riscvBackend(options: RiscvOptions): DmaBackend {
   const { pool, kmem, cpu = kmem.cpu, decisions = null, onCache = null } = options;
   const parts: RiscvParts = {
     pool,
     mem: kmem.mem,
-    cache: new DmaCache(lineOf(cpu, options.cacheLine), cpu, kmem.pmap, onCache),
+    cache: new DmaCache(cacheLineOf("riscv", cpu, options.cacheLine), cpu, kmem.pmap, onCache),
     allocator: options.allocator ?? kmemAllocator(kmem),
     coherent: options.coherent ?? cpu.coherent,
     decisions,

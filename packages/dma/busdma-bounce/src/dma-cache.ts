@@ -10,7 +10,15 @@
  * machine whose memory is modelled as coherent only the hook notices anything.
  */
 import type { Bytes, PhysAddr, VirtAddr } from "@physio/kern";
-import { isAligned, PAGE_SIZE, pageOffset, panic } from "@physio/kern";
+import {
+  Errno,
+  ErrnoError,
+  isAligned,
+  isPowerOf2,
+  PAGE_SIZE,
+  pageOffset,
+  panic,
+} from "@physio/kern";
 import type { CpuPort } from "@physio/membus";
 import type { SyncList } from "./sync-list.ts";
 import type { BounceZone, PageList } from "./zone.ts";
@@ -29,6 +37,20 @@ export type CacheHook = (
 /** The kernel's map, as far as maintenance needs it. @returns of extract: −1: nothing is mapped there. */
 export interface KernelMap {
   extract(va: VirtAddr): PhysAddr;
+}
+
+const LINE = 64;
+
+/**
+ * The cache line that a backend of kind `arch` works with: the one `given`, or the CPU port's, or 64
+ * bytes when that is coherent.
+ * @throws {ErrnoError} EINVAL: no such line, or shorter than the port's.
+ */
+export function cacheLineOf(arch: string, cpu: CpuPort, given: Bytes | undefined): Bytes {
+  const line = given ?? (cpu.coherent ? LINE : cpu.lineSize);
+  const sane = isPowerOf2(line) && line <= PAGE_SIZE && (cpu.coherent || line >= cpu.lineSize);
+  if (!sane) throw new ErrnoError(Errno.EINVAL, `${arch}: cache line of ${given} bytes`);
+  return line;
 }
 
 export class DmaCache {

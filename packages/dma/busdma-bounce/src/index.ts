@@ -12,7 +12,7 @@ export {
 export type { CachedMap } from "./cached-sync.ts";
 export { syncCached } from "./cached-sync.ts";
 export type { CacheCall, CacheHook, KernelMap } from "./dma-cache.ts";
-export { DmaCache } from "./dma-cache.ts";
+export { cacheLineOf, DmaCache } from "./dma-cache.ts";
 export type { Bouncing } from "./map-state.ts";
 export { BounceState, bounceOf } from "./map-state.ts";
 export type { BouncePoolConfig } from "./pool.ts";

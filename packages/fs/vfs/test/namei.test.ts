@@ -21,7 +21,7 @@ const TREE: Tree = {
   "naïve Ω": null,
   dir: {
     file: null,
-    sub: { deep: null, up: "../file", top: "/file", here: ".", root: "/" },
+    sub: { deep: null, up: "../file", top: "/file", here: ".", apex: "/" },
     "to-sub": "sub",
     "to-sub-slash": "sub/",
     "to-file-slash": "file/",
@@ -99,9 +99,9 @@ const FOUND: [path: string, leadsTo: string][] = [
   ["dir/sub/top", "/file"],
   ["dir/sub/here", "/dir/sub"],
   ["dir/sub/here/here/deep", "/dir/sub/deep"],
-  ["dir/sub/root", "/"],
-  ["dir/sub/root/..", "/"],
-  ["dir/sub/root/dir/sub/deep", "/dir/sub/deep"],
+  ["dir/sub/apex", "/"],
+  ["dir/sub/apex/..", "/"],
+  ["dir/sub/apex/dir/sub/deep", "/dir/sub/deep"],
   [`chain/l${MAXSYMLINKS}`, "/chain/l0"],
 ];
 
@@ -157,7 +157,7 @@ describe("namei", () => {
     ["self", "/self"],
     ["empty", "/empty"],
     ["file", "/file"],
-    ["dir/sub/root/to-link", "/to-link"],
+    ["dir/sub/apex/to-link", "/to-link"],
   ];
   test.each(NOFOLLOW)("%s leads to %s when the last symlink is not followed", (path, leadsTo) => {
     const fs = new MemoryFs(TREE);
@@ -177,7 +177,7 @@ describe("namei", () => {
   test("gives up every vnode on random paths, found or not", () => {
     const fs = new MemoryFs(TREE);
     const names = ["dir", "sub", "file", "deep", "..", ".", "", "to-dir", "to-abs", "to-link"];
-    const more = ["here", "root", "up", "top", "self", "missing", "chain", "l30", "to-sub-slash"];
+    const more = ["here", "apex", "up", "top", "self", "missing", "chain", "l30", "to-sub-slash"];
     const part = fc.constantFrom(...names, ...more);
     const path = fc.array(part, { maxLength: 12 }).map((parts) => parts.join("/"));
     const results = new Set<string>();
