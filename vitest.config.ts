@@ -6,7 +6,11 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   ssr: { resolve: { conditions: ["@physio/source", ...defaultServerConditions] } },
   test: {
-    include: ["packages/*/*/test/**/*.test.ts", "tools/*/test/**/*.test.ts"],
+    include: [
+      "packages/*/*/test/**/*.test.ts",
+      "tools/*/test/**/*.test.ts",
+      "examples/test/**/*.test.ts",
+    ],
     testTimeout: 30_000,
     maxWorkers: 2,
     reporters: process.env.PHYSIO_REPORT

@@ -72,7 +72,7 @@ const check = (name, cmd, ...args) => count(name, run(name, cmd, args));
 const npm = (name, job, ...args) => check(name, "npm", "run", "-s", job, "--", ...args);
 
 check("format and lint", bin("biome"), "ci", "--error-on-warnings", ".");
-check("lint with types", bin("oxlint"), "--type-aware", "packages", "tools");
+check("lint with types", bin("oxlint"), "--type-aware", "packages", "tools", "examples");
 npm("tidy", "tidy");
 const unused = "files,dependencies,unlisted,unresolved";
 check("unused code", bin("knip"), "--no-config-hints", "--include", unused);
@@ -83,7 +83,9 @@ const tests = run("npm test", "npm", ["test", "--", "--force"], {
 const counted = countTests(tests.ok);
 passed += counted.passed;
 failed += counted.failed;
-npm("conformance", "conformance", "busdma", "--tolerate-disputed");
+for (const subject of ["busdma", "genfs"]) {
+  npm(`conformance of ${subject}`, "conformance", subject, "--tolerate-disputed");
+}
 const cases = run(
   "20,000 random cases on all backends",
   bin("vitest"),
@@ -92,6 +94,7 @@ const cases = run(
 );
 count("20,000 random cases on all backends", cases);
 npm("demo on a terminal", "demo");
+npm("an example", "example", "nic32");
 count("demo twice", { ok: demoTwice() });
 npm("sizes", "sizes");
 npm("release, dry run", "release", "--dry-run");

@@ -103,6 +103,7 @@ const physio = ["node", FROM_SOURCE, join(root, "packages/top/cli/src/main.ts")]
 const JOBS = {
   demo: [[...physio, "demo"]],
   physio: [physio],
+  example: [["node", FROM_SOURCE, "examples/main.ts"]],
   test: [turbo("run:types", "run:tests")],
   "test:long": [[bin("vitest"), "run", "--config", "vitest.long.config.ts"]],
   tidy: [["node", "tools/tidy/src/main.ts"]],

@@ -35,7 +35,10 @@ How: plain Node on the built packages, one process that holds several machines a
 any is measured; five rounds, each ours and then the peer's; a round is the best of eight short slices on
 both sides; the ratio is the median of the rounds' own ratios. The peer of T1 is this project's own C,
 \`tools/bench/native/busdma.c\`, with gcc -O2; that of an M row is named in its title: the same thing on
-another machine, or the least that the host needs for it. Garbage is the growth of the heap over thousands
+another machine, or the least that the host needs for it. That of T8 is the package \`bl\` with buffers of
+\`Buffer.alloc\`, which the host's manual recommends and which zeroes them; with \`allocUnsafe\`, which gives
+whatever was in that memory as an mbuf does, it is T8u. T8c copies into an array that is there on both
+sides, and has no gate: most of it is the host's own copying. T8s is against \`slice\`, which makes one. Garbage is the growth of the heap over thousands
 of operations with no collection in between; what generators leave behind by themselves is taken off.
 `;
 

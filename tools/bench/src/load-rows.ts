@@ -20,18 +20,16 @@ import { runWorker } from "./worker.ts";
 
 const KiB64 = 65536;
 const ratio = { unit: "x" } as const;
-// Rows whose goal is a number and whose gate is null have not reached their target yet: packets of
-// mbufs, bounced transfers. They get it as their gate when they do.
 export const LOAD_ROWS: readonly Row[] = Object.freeze([
   { id: "T1a", title: "load + unload, 4 KiB aligned", ...ratio, gate: 2, goal: 1.3 },
   { id: "T1b", title: "load + unload, 64 KiB in 16 pages", ...ratio, gate: 1.5, goal: 1 },
   { id: "T1b2", title: "T1b with a 64 KiB boundary", ...ratio, gate: 1.5, goal: 1 },
   { id: "T1c", title: "load + unload, 64 KiB contiguous", ...ratio, gate: 1.5, goal: 1 },
-  { id: "T1d", title: "packet of three mbufs, 1500 bytes", ...ratio, gate: null, goal: 1.5 },
+  { id: "T1d", title: "packet of three mbufs, 1500 bytes", ...ratio, gate: 1.5, goal: 1 },
   { id: "T1x", title: "T1a with several callbacks", ...ratio, gate: null, goal: null },
-  { id: "T3", title: "64 KiB bounced: load, both copies, unload", ...ratio, gate: null, goal: 1.5 },
-  // The bandwidth is at least 75 % of the host's own.
-  { id: "T4", title: "bounce copy of 64 KiB over a host's copy", ...ratio, gate: null, goal: 1.33 },
+  { id: "T3", title: "64 KiB bounced: load, both copies, unload", ...ratio, gate: 1.5, goal: 1.1 },
+  // The bandwidth is at least 75 % of the host's own; the goal is 95 %.
+  { id: "T4", title: "bounce copy of 64 KiB over a host's copy", ...ratio, gate: 1.33, goal: 1.05 },
 ]);
 /** T1 again, with three backends in the process. */
 const MANY_ROWS: readonly Row[] = Object.freeze(
@@ -39,6 +37,8 @@ const MANY_ROWS: readonly Row[] = Object.freeze(
     ...row,
     id: `${row.id}m`,
     title: `${row.id}, three backends`,
+    // 1.48 to 1.51 times the peer: at its limit, so not yet a gate.
+    ...(row.id === "T1d" ? { gate: null, goal: row.gate } : {}),
   })),
 );
 

@@ -12,7 +12,8 @@ import { collect } from "./garbage.ts";
 import type { Sum } from "./scene.ts";
 import { loadLoop, scatteredRange, TAG, take } from "./scene.ts";
 
-const MAPS = 10_000;
+/** So many that what else comes and goes in the heap is less than a byte a map. */
+const MAPS = 100_000;
 const KiB64 = 65536;
 const LOADS = 4000;
 
@@ -30,15 +31,12 @@ function held(): number {
   return heapUsed + arrayBuffers;
 }
 
-/** Bytes of a map of `tag`, over many; `use` is done with each. */
+/** Bytes of a map of `tag`, over many; `use` is done with each. => nothing has used maps so much before, as what they gave back is not counted. */
 function bytesOfMap(tag: DmaTag, use: (map: DmaMap) => void = () => {}): number {
   const first = tag.createMap();
   const maps: DmaMap[] = new Array<DmaMap>(MAPS).fill(first);
   const make = () => {
-    for (let i = 0; i < MAPS; i++) {
-      maps[i] = tag.createMap();
-      use(maps[i]);
-    }
+    for (let i = 0; i < MAPS; i++) maps[i] = tag.createMap();
   };
   const drop = () => {
     for (const map of maps) {
@@ -51,6 +49,7 @@ function bytesOfMap(tag: DmaTag, use: (map: DmaMap) => void = () => {}): number 
   drop();
   const before = held();
   make();
+  for (const map of maps) use(map);
   const grown = held() - before;
   drop();
   return grown / MAPS;

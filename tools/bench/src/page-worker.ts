@@ -3,6 +3,7 @@
  */
 import { NO_FRAME, PAGE_SIZE } from "@physio/kern";
 import { PhysMem } from "@physio/physmem";
+import { Kmem } from "@physio/pmap";
 import { Scheduler } from "@physio/sched";
 import { Trace } from "@physio/trace";
 import type { UvmObject } from "@physio/uvm";
@@ -32,7 +33,8 @@ export interface PageOutput {
 
 function newPages(frames: number): UvmPages {
   const mem = new PhysMem({ banks: [{ base: 0, size: frames * PAGE_SIZE }] });
-  return new UvmPages(mem, new Scheduler(), new Trace(64));
+  const { pmaps } = new Kmem(mem);
+  return new UvmPages({ mem, pmaps, sched: new Scheduler(), trace: new Trace(64) });
 }
 
 /** An object with pages 0 … count − 1, as reads leave them: not busy, on the active queue. */

@@ -46,6 +46,7 @@ export async function workerMain(name: string, input: string): Promise<void> {
 const WORKERS: Readonly<Record<string, (input: never) => Promise<unknown>>> = Object.freeze({
   load: async (input: never) => (await import("./load-worker.ts")).measureLoads(input),
   chains: async () => (await import("./chain-worker.ts")).measureChains(),
+  "chain-garbage": async () => (await import("./chain-worker.ts")).measureChainGarbage(),
   maps: async () => (await import("./map-worker.ts")).measureMaps(),
   garbage: async () => (await import("./garbage-worker.ts")).measureGarbage(),
   frames: async () => (await import("./frame-worker.ts")).measureFrames(),

@@ -7,16 +7,52 @@
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import type { Failure } from "./difference.ts";
 import { beyondDispute, readDisputed } from "./disputed.ts";
+import { findVectorFiles, VectorError } from "./files.ts";
+import { replayGenfs } from "./genfs/replay.ts";
+import { readGenfsVectors } from "./genfs/vectors.ts";
 import { replay } from "./replay.ts";
-import { findVectorFiles, readVectors, VectorError } from "./vectors.ts";
+import { readVectors } from "./vectors.ts";
 
 const HOUSE = new URL("../../../conformance/", import.meta.url);
 /** The vectors of this checkout. */
 export const OUR_VECTORS = fileURLToPath(new URL("busdma", HOUSE));
+export const OUR_GENFS_VECTORS = fileURLToPath(new URL("genfs", HOUSE));
 /** The scenarios of this checkout that are known to be wrong. */
 export const OUR_DISPUTED = fileURLToPath(new URL("disputed.json", HOUSE));
-const USAGE = "usage: conformance busdma [FILE|DIR]... [--tolerate-disputed]";
+const USAGE = "usage: conformance busdma|genfs [FILE|DIR]... [--tolerate-disputed]";
+
+/** A scenario that has been read, and how it is performed. */
+interface Recorded {
+  readonly id: string;
+  /** @returns its failing steps; none: it passes. */
+  replay(): Failure[];
+}
+
+/** What can be replayed: where our vectors are, and how a file is read. */
+interface Subject {
+  readonly ours: string;
+  /** @throws {VectorError} */
+  read(path: string): Recorded[];
+}
+
+const SUBJECTS: ReadonlyMap<string, Subject> = new Map([
+  ["busdma", subject(OUR_VECTORS, readVectors, replay)],
+  ["genfs", subject(OUR_GENFS_VECTORS, readGenfsVectors, replayGenfs)],
+]);
+
+function subject<T extends { readonly id: string }>(
+  ours: string,
+  read: (path: string) => T[],
+  perform: (scenario: T) => Failure[],
+): Subject {
+  return {
+    ours,
+    read: (path) =>
+      read(path).map((scenario) => ({ id: scenario.id, replay: () => perform(scenario) })),
+  };
+}
 
 /** The command line makes no sense. */
 class UsageError extends Error {}
@@ -28,6 +64,7 @@ export interface Printer {
 }
 
 interface Arguments {
+  readonly subject: Subject;
   readonly paths: readonly string[];
   /** Exactly the disputed scenarios may fail. */
   readonly tolerate: boolean;
@@ -39,11 +76,13 @@ function argumentsOf(argv: readonly string[]): Arguments {
     allowPositionals: true,
     options: { "tolerate-disputed": { type: "boolean" } },
   });
-  const [subject, ...paths] = positionals;
-  if (subject === undefined) throw new UsageError("replay what?");
-  if (subject !== "busdma") throw new UsageError(`there are no vectors of "${subject}"`);
-  const ours = relative(process.cwd(), OUR_VECTORS) || ".";
+  const [name, ...paths] = positionals;
+  if (name === undefined) throw new UsageError("replay what?");
+  const subject = SUBJECTS.get(name);
+  if (subject === undefined) throw new UsageError(`there are no vectors of "${name}"`);
+  const ours = relative(process.cwd(), subject.ours) || ".";
   return {
+    subject,
     paths: paths.length > 0 ? paths : [ours],
     tolerate: values["tolerate-disputed"] === true,
   };
@@ -57,12 +96,12 @@ interface Tally {
   readonly failures: Set<string>;
 }
 
-function replayAll(paths: readonly string[], out: Printer): Tally {
+function replayAll(subject: Subject, paths: readonly string[], out: Printer): Tally {
   const tally: Tally = { passed: 0, failed: 0, replayed: new Set(), failures: new Set() };
-  const files = findVectorFiles(paths).map((path) => ({ path, scenarios: readVectors(path) }));
+  const files = findVectorFiles(paths).map((path) => ({ path, scenarios: subject.read(path) }));
   for (const { path, scenarios } of files) {
     for (const scenario of scenarios) {
-      const failures = replay(scenario);
+      const failures = scenario.replay();
       tally.replayed.add(scenario.id);
       if (failures.length === 0) {
         tally.passed++;
@@ -79,9 +118,10 @@ function replayAll(paths: readonly string[], out: Printer): Tally {
   return tally;
 }
 
-function run({ paths, tolerate }: Arguments, disputedPath: string, out: Printer): number {
+function run(args: Arguments, disputedPath: string, out: Printer): number {
+  const { subject, paths, tolerate } = args;
   const disputed = tolerate ? readDisputed(disputedPath) : [];
-  const { passed, failed, replayed, failures } = replayAll(paths, out);
+  const { passed, failed, replayed, failures } = replayAll(subject, paths, out);
   const beyond = tolerate ? beyondDispute(disputed, replayed, failures) : [];
   for (const line of beyond) out.log(`not tolerated: ${line}`);
   const tolerated = tolerate && failed > 0 && beyond.length === 0;

@@ -5,6 +5,14 @@
  * absent differs from one that is null, and the order of fields does not count.
  */
 
+/** A step whose outcome is not the recorded one. */
+export interface Failure {
+  /** Counts from 0, as the vectors' readers do. */
+  readonly step: number;
+  readonly op: string;
+  readonly lines: readonly string[];
+}
+
 /** Numbers from here on are addresses or lengths that a reader wants in hexadecimal too. */
 const HEX_FROM = 4096;
 

@@ -5,7 +5,7 @@
  * check that asks for it (`--tolerate-disputed`) takes exactly these failures for success.
  */
 import { readFileSync } from "node:fs";
-import { VectorError } from "./vectors.ts";
+import { VectorError } from "./files.ts";
 
 export interface Disputed {
   readonly id: string;

@@ -10,19 +10,12 @@ import { BUS_DMA_LOCK, BusDma, createTag, Sync } from "@physio/busdma";
 import type { Errno, VirtAddr } from "@physio/kern";
 import { ErrnoError, errnoName, MAXADDR } from "@physio/kern";
 import { bioOf, ccbOf, chainOf, framesOf, memdescOf, uioOf } from "./carriers.ts";
+import type { Failure } from "./difference.ts";
 import { differences } from "./difference.ts";
 import { rejects } from "./filters.ts";
 import { lengthOf, pattern, ScenarioMachine } from "./machine.ts";
 import { codeOfThrown } from "./panics.ts";
 import type { FilterRule, Limit, Op, Outcome, Range, Scenario } from "./vectors.ts";
-
-/** A step whose outcome is not the recorded one. */
-export interface Failure {
-  /** Counts from 0, as the vectors' readers do. */
-  readonly step: number;
-  readonly op: string;
-  readonly lines: readonly string[];
-}
 
 const limitOf = (n: Limit): number => (n === "MAXADDR" ? MAXADDR : n);
 const shown = (n: number): Limit => (n === MAXADDR ? "MAXADDR" : n);

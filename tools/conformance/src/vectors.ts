@@ -1,18 +1,12 @@
 /**
- * Recorded bus_dma scenarios: their types, and the reader of vector files.
+ * Recorded bus_dma scenarios: their types, and what a replay cannot do without.
  *
- * A file holds one scenario a line, as JSON, gzipped or not. What the fields mean is in
- * conformance/busdma/README.md. The reader checks what the replay builds a machine from, and names
- * the file and the line of what it cannot use; everything else of an operation is the replay's to
- * compare, so that a wrong vector fails its step and no more.
+ * What the fields mean is in conformance/busdma/README.md. The reader checks what the replay builds a
+ * machine from; everything else of an operation is the replay's to compare, so that a wrong vector
+ * fails its step and no more.
  */
-import { readdirSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
-import { gunzipSync } from "node:zlib";
 import { PAGE_SIZE } from "@physio/kern";
-
-/** A file, a folder or a line that cannot be used; `message` names it. */
-export class VectorError extends Error {}
+import { isListOf, isNumbers, isObject, readScenarios } from "./files.ts";
 
 /** 2^64 − 1 is written as "MAXADDR". */
 export type Limit = number | "MAXADDR";
@@ -142,45 +136,8 @@ export interface Scenario {
   readonly ops: readonly Op[];
 }
 
-const ENDING = /\.jsonl(\.gz)?$/;
-
-/** The vector files among `paths`: files as they are, of folders those that end in .jsonl or .jsonl.gz. @throws {VectorError} */
-export function findVectorFiles(paths: readonly string[]): string[] {
-  return paths.flatMap((path) => {
-    if (!attempt(path, () => statSync(path)).isDirectory()) return [path];
-    const names = attempt(path, () => readdirSync(path)).filter((name) => ENDING.test(name));
-    if (names.length === 0) throw new VectorError(`${path}: no .jsonl or .jsonl.gz file in it`);
-    return names.toSorted().map((name) => join(path, name));
-  });
-}
-
 /** The scenarios of one file. @throws {VectorError} */
-export function readVectors(path: string): Scenario[] {
-  const bytes = attempt(path, () => readFileSync(path));
-  const gzipped = bytes[0] === 0x1f && bytes[1] === 0x8b;
-  const text = attempt(path, () => (gzipped ? gunzipSync(bytes) : bytes).toString("utf8"));
-  const scenarios = text.split("\n").flatMap((line, index) => {
-    const where = `${path}:${index + 1}`;
-    return line.trim() === "" ? [] : [scenarioOf(where, line)];
-  });
-  if (scenarios.length === 0) throw new VectorError(`${path}: no scenario in it`);
-  return scenarios;
-}
-
-function attempt<T>(path: string, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    throw new VectorError(`${path}: ${(error as Error).message}`);
-  }
-}
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-const isNumbers = (length: number) => (value: unknown) =>
-  Array.isArray(value) && value.length === length && value.every(Number.isSafeInteger);
-const isListOf = (value: unknown, good: (item: unknown) => boolean) =>
-  Array.isArray(value) && value.every(good);
+export const readVectors = (path: string): Scenario[] => readScenarios(path, fault);
 
 /** What is wrong with a scenario, or null. */
 function fault(value: unknown): string | null {
@@ -203,11 +160,4 @@ function fault(value: unknown): string | null {
   const isOp = (op: unknown) => isObject(op) && typeof op.op === "string" && isObject(op.expect);
   if (!isListOf(ops, isOp)) return "ops is not a list of operations with outcomes";
   return null;
-}
-
-function scenarioOf(where: string, line: string): Scenario {
-  const value: unknown = attempt(where, () => JSON.parse(line));
-  const wrong = fault(value);
-  if (wrong !== null) throw new VectorError(`${where}: ${wrong}`);
-  return value as Scenario;
 }

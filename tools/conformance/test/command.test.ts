@@ -6,7 +6,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { conformance } from "../src/command.ts";
+import type { Scenario as GenfsScenario } from "../src/genfs/vectors.ts";
 import type { Scenario } from "../src/vectors.ts";
+import { GENFS_SCENARIO, withStep } from "./genfs-scenario.ts";
 import { SCENARIO, withOp } from "./scenario.ts";
 
 let root = "";
@@ -15,7 +17,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
-function vectors(name: string, ...scenarios: Scenario[]): string {
+function vectors(name: string, ...scenarios: (Scenario | GenfsScenario)[]): string {
   const path = join(root, name);
   writeFileSync(path, scenarios.map((scenario) => `${JSON.stringify(scenario)}\n`).join(""));
   return path;
@@ -139,7 +141,7 @@ test("what fails beyond the list, and what is listed and passes, is not tolerate
 
 const complaints: readonly [string, readonly string[], RegExp][] = [
   ["no subject", [], /^conformance: replay what\?; usage: /],
-  ["another subject", ["genfs"], /there are no vectors of "genfs"; usage: /],
+  ["another subject", ["ubc"], /there are no vectors of "ubc"; usage: /],
   ["an unknown option", ["busdma", "--frob"], /--frob.*; usage: /],
   ["a file that is not there", ["busdma", "nowhere.jsonl"], /^conformance: nowhere\.jsonl: ENOENT/],
 ];
@@ -152,6 +154,23 @@ for (const [what, args, says] of complaints) {
     expect(err[0]).not.toContain("\n");
   });
 }
+
+test("genfs: the same shape of report", () => {
+  const wrong = withStep(2, { out: { err: 0, done: [0] } }, "hand-made-genfs-001");
+  const path = vectors("genfs.jsonl", GENFS_SCENARIO, wrong);
+  expect(run(["genfs", path])).toEqual({
+    code: 1,
+    out: [
+      `${path}: hand-made-genfs-001, step 2, complete:`,
+      "    done: expected [0], got nothing",
+      "1 passed, 1 failed",
+    ],
+    err: [],
+  });
+  const { code, err } = run(["genfs", vectors("busdma.jsonl", SCENARIO)]);
+  expect([code, err.length]).toEqual([2, 1]);
+  expect(err[0]).toMatch(/busdma\.jsonl:1: no vnode$/);
+});
 
 test("a file that cannot be read is all that is said, whatever the others hold", () => {
   const good = vectors("good.jsonl", WRONG);

@@ -6,8 +6,9 @@ import { basename } from "node:path";
 import { expect, test } from "vitest";
 import { OUR_DISPUTED, OUR_VECTORS } from "../src/command.ts";
 import { readDisputed } from "../src/disputed.ts";
+import { findVectorFiles } from "../src/files.ts";
 import { replay } from "../src/replay.ts";
-import { findVectorFiles, readVectors } from "../src/vectors.ts";
+import { readVectors } from "../src/vectors.ts";
 
 const disputed = new Set(readDisputed(OUR_DISPUTED).map(({ id }) => id));
 

@@ -2,10 +2,11 @@
 import { Errno, ErrnoError, Panic } from "@physio/kern";
 import { expect, test } from "vitest";
 import { OUR_VECTORS } from "../src/command.ts";
+import { findVectorFiles } from "../src/files.ts";
 import { codeOfThrown, PANIC_CODES, panicCode } from "../src/panics.ts";
 import { replay } from "../src/replay.ts";
 import type { Op, Scenario } from "../src/vectors.ts";
-import { findVectorFiles, readVectors } from "../src/vectors.ts";
+import { readVectors } from "../src/vectors.ts";
 import { SCENARIO } from "./scenario.ts";
 
 /** The codes of the README. */

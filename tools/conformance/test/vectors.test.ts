@@ -4,7 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { findVectorFiles, readVectors, VectorError } from "../src/vectors.ts";
+import { findVectorFiles, VectorError } from "../src/files.ts";
+import { readGenfsVectors } from "../src/genfs/vectors.ts";
+import { readVectors } from "../src/vectors.ts";
+import { GENFS_SCENARIO } from "./genfs-scenario.ts";
 import { SCENARIO } from "./scenario.ts";
 
 let root = "";
@@ -66,6 +69,35 @@ for (const [name, text, says] of bad) {
     const path = file("x.jsonl", text);
     expect(() => readVectors(path)).toThrow(VectorError);
     expect(() => readVectors(path)).toThrow(says);
+  });
+}
+
+test("a scenario of genfs is read as it was written", () => {
+  const text = JSON.stringify(GENFS_SCENARIO);
+  expect(readGenfsVectors(file("x.jsonl", text))).toEqual([GENFS_SCENARIO]);
+});
+
+const { vnode, mount, disk } = GENFS_SCENARIO;
+const badGenfs: readonly [string, object, RegExp][] = [
+  ["no id", { id: undefined }, /:1: no id$/],
+  ["no vnode", { vnode: undefined }, /:1: no vnode$/],
+  ["a type that no vnode has", { vnode: { ...vnode, type: "VSOCK" } }, /unknown vnode.type VSOCK$/],
+  ["a routine that is none", { vnode: { ...vnode, gopWrite: "x" } }, /unknown vnode.gopWrite x$/],
+  ["a size that is none", { vnode: { ...vnode, size: -1 } }, /vnode.size is not a number$/],
+  ["a shift that is none", { mount: { ...mount, fsBshift: "x" } }, /mount.fsBshift is not a num/],
+  ["a disk without bytes", { disk: { ...disk, bytes: 0.5 } }, /disk.bytes is not a number$/],
+  ["blocks that are none", { blocks: null }, /:1: blocks is not a number$/],
+  ["a map of no runs", { map: [[1, 2]] }, /:1: map is not a list of runs$/],
+  ["free blocks that are none", { free: ["x"] }, /:1: free is not a list of blocks$/],
+  ["user memory without a base", { user: {} }, /:1: user.base is not a number$/],
+  ["a step without outcome", { steps: [{ op: "complete" }] }, /:1: steps is not a list of/],
+];
+
+for (const [name, part, says] of badGenfs) {
+  test(`genfs: ${name} is reported with the place`, () => {
+    const path = file("x.jsonl", JSON.stringify({ ...GENFS_SCENARIO, ...part }));
+    expect(() => readGenfsVectors(path)).toThrow(VectorError);
+    expect(() => readGenfsVectors(path)).toThrow(says);
   });
 }
 

@@ -11,6 +11,7 @@ const COUNT = Number(process.env.PHYSIO_CASES ?? 1_000_000);
 const HOURS = 3_600_000;
 
 test(`${COUNT} random cases from ${FIRST} on`, { timeout: HOURS }, () => {
+  console.log(`PHYSIO_SEED=${FIRST} PHYSIO_CASES=${COUNT}`);
   const makes = Object.entries(BACKENDS);
   const report = new Map<string, number>();
   for (let seed = FIRST; seed < FIRST + COUNT; seed++) {

@@ -7,10 +7,12 @@
 import type { DmaMap, DmaTag } from "@physio/busdma";
 import { BusDma } from "@physio/busdma";
 import type { DmaMemory } from "@physio/busdma/impl";
+import type { WalkMap } from "@physio/busdma-bounce";
+import { reachesAll } from "@physio/busdma-bounce";
 import type { Bytes } from "@physio/kern";
 import { alignUp, isAligned, PAGE_SIZE, pageOffset } from "@physio/kern";
 import type { Arm64Parts, Arm64Tag } from "./state.ts";
-import { Arm64Map, arm64Of, listLimit, reachesAll } from "./state.ts";
+import { arm64Of } from "./state.ts";
 
 /** Bytes that are allocated for the tag: whole lines, unless devices snoop. */
 const sizeOf = (tag: DmaTag, md: Arm64Tag): Bytes =>
@@ -41,18 +43,19 @@ export function allocMemory(
     wait: (flags & BusDma.NOWAIT) === 0,
   });
   if (va < 0) return null;
-  map.md = new Arm64Map(null, uncacheable || md.coherent, listLimit(tag, md));
+  map.md = md.newMap(null, uncacheable || md.coherent);
   tag.mapCount++;
   const misaligned = !isAligned(tag.kernelPmap.extract(va), alignment);
   return { va, size, allocator, uncacheable, misaligned };
 }
 
 /** @bsd #Y bounce_bus_dmamem_free (arm64) */
-export function freeMemory(parts: Arm64Parts, tag: DmaTag, memory: DmaMemory): void {
+export function freeMemory(parts: Arm64Parts, tag: DmaTag, memory: DmaMemory, map: DmaMap): void {
   const md = arm64Of(tag);
   // The original asks the tag, which knows only that pages were used once.
   const pages = md.semantics.freeByAllocation ? memory.allocator !== "small" : md.usedPages;
   parts.allocator.free(memory.va, memory.size, pages ? "pages" : "small");
+  (map.md as WalkMap | null)?.clear(); // loaded still: its entries are the pool's
   tag.mapCount--;
 }
 

@@ -7,18 +7,18 @@
  */
 import type { DmaMap, DmaTag } from "@physio/busdma";
 import { BusDma } from "@physio/busdma";
-import type { BounceZone } from "@physio/busdma-bounce";
-import { BounceState } from "@physio/busdma-bounce";
+import type { BounceZone, WalkMap } from "@physio/busdma-bounce";
+import { BounceState, walkMapOf } from "@physio/busdma-bounce";
 import { Errno, ErrnoError, MAXADDR, PAGE_SIZE, pageOf, roundPage } from "@physio/kern";
-import type { Arm64Parts } from "./state.ts";
-import { Arm64Map, Arm64Tag, arm64Of, listLimit, stateOf } from "./state.ts";
+import type { Arm64Parts, Arm64Tag } from "./state.ts";
+import { arm64Of, arm64Tag } from "./state.ts";
 
 /** Pages that a zone may grow to by map creation. @bsd #Y MAX_BPAGES (arm64) */
 export const MAX_BPAGES = 4096;
 
 /** @throws {ErrnoError} ENOMEM: ALLOCNOW, too few pages; the zone keeps what it got. @bsd #Y bounce_bus_dma_tag_create (arm64) */
 export function createTagState(parts: Arm64Parts, tag: DmaTag): Arm64Tag {
-  const md = new Arm64Tag(parts, tag);
+  const md = arm64Tag(parts, tag);
   if ((tag.flags & BusDma.ALLOCNOW) === 0) return md;
   const zone = zoneOf(parts, tag, md);
   // One page more than whole pages have, as a range may begin inside one; and one more.
@@ -34,19 +34,19 @@ export function createTagState(parts: Arm64Parts, tag: DmaTag): Arm64Tag {
 }
 
 /** @throws {ErrnoError} ENOMEM: no bounce pages for the tag's first map. @bsd #Y bounce_bus_dmamap_create (arm64) */
-export function createMapState(parts: Arm64Parts, tag: DmaTag): Arm64Map {
+export function createMapState(parts: Arm64Parts, tag: DmaTag): WalkMap {
   const md = arm64Of(tag);
   const zone = zoneOf(parts, tag, md);
   const enough = growForMap(parts, tag, md, zone);
   if (enough || !md.semantics.failedMapNotCounted) zone.mapCount++;
   if (!enough)
     throw new ErrnoError(Errno.ENOMEM, "dma map: no bounce pages for the tag's first map");
-  return new Arm64Map(new BounceState(zone), md.coherent, listLimit(tag, md));
+  return md.newMap(new BounceState(zone), md.coherent);
 }
 
 /** @returns OK; EBUSY: it holds bounce pages, or ranges to maintain. @bsd #Y bounce_bus_dmamap_destroy (arm64) */
 export function destroyMapState(tag: DmaTag, map: DmaMap): Errno {
-  const state = stateOf(map);
+  const state = walkMapOf(map);
   if (state.bounce!.pages.count > 0 || state.list.count > 0) return Errno.EBUSY;
   arm64Of(tag).zone!.mapCount--;
   return Errno.OK;

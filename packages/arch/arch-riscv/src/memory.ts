@@ -7,9 +7,11 @@
 import type { DmaMap, DmaTag } from "@physio/busdma";
 import { BusDma } from "@physio/busdma";
 import type { DmaMemory } from "@physio/busdma/impl";
+import type { WalkMap } from "@physio/busdma-bounce";
+import { reachesAll } from "@physio/busdma-bounce";
 import { isAligned, PAGE_SIZE, pageOffset } from "@physio/kern";
 import type { RiscvParts } from "./state.ts";
-import { listLimit, RiscvMap, reachesAll, riscvOf } from "./state.ts";
+import { riscvOf } from "./state.ts";
 
 /** @returns null: ENOMEM. @bsd #Y bounce_bus_dmamem_alloc (riscv) */
 export function allocMemory(
@@ -36,18 +38,19 @@ export function allocMemory(
   });
   if (va < 0) return null;
   const coherent = md.coherent || (uncacheable && md.rules.uncachedIsCoherent);
-  map.md = coherent ? null : new RiscvMap(null, false, listLimit(tag, md));
+  map.md = coherent ? null : md.newMap(null, false);
   tag.mapCount++;
   const misaligned = !isAligned(tag.kernelPmap.extract(va), tag.alignment);
   return { va, size, allocator, uncacheable, misaligned };
 }
 
 /** @bsd #Y bounce_bus_dmamem_free (riscv) */
-export function freeMemory(parts: RiscvParts, tag: DmaTag, memory: DmaMemory): void {
+export function freeMemory(parts: RiscvParts, tag: DmaTag, memory: DmaMemory, map: DmaMap): void {
   const md = riscvOf(tag);
   // The original asks the tag, which knows only that pages were used once.
   const pages = md.semantics.freeByAllocation ? memory.allocator !== "small" : md.usedPages;
   parts.allocator.free(memory.va, memory.size, pages ? "pages" : "small");
+  (map.md as WalkMap | null)?.clear(); // loaded still: its entries are the pool's
   tag.mapCount--;
 }
 

@@ -6,18 +6,18 @@
  */
 import type { DmaMap, DmaTag } from "@physio/busdma";
 import { BusDma } from "@physio/busdma";
-import type { BounceZone } from "@physio/busdma-bounce";
+import type { BounceZone, WalkMap } from "@physio/busdma-bounce";
 import { BounceState } from "@physio/busdma-bounce";
 import { Errno, ErrnoError, MAXADDR, PAGE_SIZE, pageOf } from "@physio/kern";
-import type { RiscvParts } from "./state.ts";
-import { listLimit, RiscvMap, RiscvTag, riscvOf, stateOf } from "./state.ts";
+import type { RiscvParts, RiscvTag } from "./state.ts";
+import { riscvOf, riscvTag, stateOf } from "./state.ts";
 
 /** Pages that a zone may grow to by map creation. @bsd #Y MAX_BPAGES (riscv) */
 export const MAX_BPAGES = 4096;
 
 /** @throws {ErrnoError} ENOMEM: ALLOCNOW, too few pages; the zone keeps what it got. @bsd #Y bounce_bus_dma_tag_create (riscv) */
 export function createTagState(parts: RiscvParts, tag: DmaTag): RiscvTag {
-  const md = new RiscvTag(parts, tag);
+  const md = riscvTag(parts, tag);
   if (!md.couldBounce || (tag.flags & BusDma.ALLOCNOW) === 0) return md;
   const zone = zoneOf(parts, tag, md);
   if (zone.total * PAGE_SIZE < tag.maxSize) {
@@ -31,15 +31,15 @@ export function createTagState(parts: RiscvParts, tag: DmaTag): RiscvTag {
 }
 
 /** @returns null: its loads never need anything. @throws {ErrnoError} ENOMEM: no bounce pages for the tag's first map. @bsd #Y bounce_bus_dmamap_create (riscv) */
-export function createMapState(parts: RiscvParts, tag: DmaTag): RiscvMap | null {
+export function createMapState(parts: RiscvParts, tag: DmaTag): WalkMap | null {
   const md = riscvOf(tag);
-  if (!md.couldBounce) return md.coherent ? null : new RiscvMap(null, false, listLimit(tag, md));
+  if (!md.couldBounce) return md.coherent ? null : md.newMap(null, false);
   const zone = zoneOf(parts, tag, md);
   const enough = growForMap(parts, tag, md, zone);
   if (enough || !md.semantics.failedMapNotCounted) zone.mapCount++;
   if (!enough)
     throw new ErrnoError(Errno.ENOMEM, "dma map: no bounce pages for the tag's first map");
-  return new RiscvMap(new BounceState(zone), md.coherent, listLimit(tag, md));
+  return md.newMap(new BounceState(zone), md.coherent);
 }
 
 /** @returns OK; EBUSY: it holds bounce pages, or ranges to maintain. @bsd #Y bounce_bus_dmamap_destroy (riscv) */

@@ -1,5 +1,5 @@
 /**
- * How many copies a sync makes, and that they go through the CPU's port.
+ * Which copies a sync makes, in which direction and how long, and that all go through the CPU's port.
  */
 import { x86Backend } from "@physio/arch-x86";
 import { createTag, FIXED, SEED, Sync } from "@physio/busdma";
@@ -13,18 +13,30 @@ import { REACH, SmallMachine } from "./machine.ts";
 
 const PAGE = PAGE_SIZE;
 
-/** A machine whose pool hands out `supply`, and the lengths of the copies that its CPU made. */
+/** [from the client to the pool, length] of each copy. */
+type Copies = [boolean, number][];
+
+/** A machine whose pool hands out `supply`, and what the pool's CPU is seen to copy. */
 function setUp(supply: readonly number[], semantics = FIXED) {
   const machine = new SmallMachine(0, semantics);
   const left = [...supply];
-  const lengths: number[] = [];
-  // The port of SmallMachine's kmem, counted.
-  const cpu = Object.assign(Object.create(machine.kmem.cpu) as typeof machine.kmem.cpu, {
-    copy: (to: number, from: number, length: number) => {
-      lengths.push(length);
-      return machine.mem.copy(to, from, length);
+  const copies: Copies = [];
+  const { cpu } = machine.pool;
+  // A copy is a read and then a write of as much; the pool's pages are the only ones within reach.
+  let read: [boolean, number] | null = null;
+  cpu.watcher = {
+    cpu: (pa, length, write) => {
+      if (!write) {
+        expect(read).toBe(null);
+        read = [pa > REACH, length];
+        return;
+      }
+      expect(read).toEqual([pa <= REACH, length]);
+      copies.push(read!);
+      read = null;
     },
-  });
+    device: () => {},
+  };
   const { mem, sched } = machine;
   const { trace } = machine.context;
   const pool = new BouncePool({
@@ -42,12 +54,12 @@ function setUp(supply: readonly number[], semantics = FIXED) {
   });
   const context = { ...machine.context, backend: x86Backend(pool, machine.kmem) };
   const tag = createTag(context, null, { lowAddr: REACH, maxSize: 4 * PAGE, segments: 8 });
-  return { machine, context, tag, lengths };
+  return { machine, context, tag, copies, cpu };
 }
 
-/** The bytes of `pages` through PREWRITE and POSTREAD. @returns the lengths of the copies of one way. */
+/** The bytes of `pages` through PREWRITE and POSTREAD. @returns the lengths of the copies, the same both ways. */
 function copiesOf(supply: readonly number[], pick: (first: Frame) => Frame[]): number[] {
-  const { machine, tag, lengths } = setUp(supply);
+  const { machine, tag, copies, cpu } = setUp(supply);
   const [first] = machine.frames(8);
   const frames = pick(first);
   const va = machine.map(frames);
@@ -59,11 +71,19 @@ function copiesOf(supply: readonly number[], pick: (first: Frame) => Frame[]): n
   map.sync(Sync.PREWRITE);
   expect(machine.deviceRead(machine.last().segs)).toEqual(out);
   machine.deviceWrite(machine.last().segs, back);
-  const made = lengths.splice(0);
+  const made = copies.splice(0);
   map.sync(Sync.POSTREAD);
   expect(machine.clientRead(va + 64, length)).toEqual(back);
-  expect(lengths).toEqual(made);
-  return made;
+  expect(made.every(([toPool]) => toPool)).toBe(true);
+  expect(copies).toEqual(made.map(([, n]) => [false, n]));
+  // The same when nobody watches.
+  cpu.watcher = null;
+  map.sync(Sync.PREWRITE);
+  expect(machine.deviceRead(machine.last().segs)).toEqual(back);
+  machine.deviceWrite(machine.last().segs, out);
+  map.sync(Sync.POSTREAD);
+  expect(machine.clientRead(va + 64, length)).toEqual(out);
+  return made.map(([, n]) => n);
 }
 
 const low = (i: number) => MiB + i * PAGE;
@@ -94,13 +114,13 @@ test("seed: a chunk over two client pages is one copy where they adjoin, two whe
     [1, [PAGE]],
     [2, [PAGE - 1, 1]],
   ] as const) {
-    const { machine, context, lengths } = setUp([low(0), low(1)], SEED);
+    const { machine, context, copies } = setUp([low(0), low(1)], SEED);
     const [first] = machine.frames(4);
     const va = machine.map([first, first + jump]);
     // An alignment rounds the chunk of PAGE - 1 bytes up, past the page.
     const map = createTag(context, null, { alignment: 2, maxSize: 2 * PAGE }).createMap();
     expect(machine.load(map, va + 1, PAGE)).toBe(Errno.OK);
     map.sync(Sync.PREWRITE);
-    expect(lengths).toEqual(wanted);
+    expect(copies).toEqual(wanted.map((n) => [true, n]));
   }
 });

@@ -65,6 +65,21 @@ test("a load that waits is resumed from the thread with the driver's lock held",
   t.machine.tearDown([...t.maps.values()], [t.tag]);
 });
 
+test("the time that each load waited is added up", () => {
+  const t = setUp("abc");
+  const { sched, pool } = t.machine;
+  expect([t.load("a", 4), t.load("b", 4)]).toEqual([OK, EINPROGRESS]);
+  sched.delay(1000);
+  expect(t.load("c", 1)).toBe(EINPROGRESS);
+  sched.delay(500);
+  t.unload("a");
+  expect(pool.zones[0].deferredTime).toBe(1500);
+  sched.delay(20);
+  t.unload("b");
+  expect(pool.zones[0].deferredTime).toBe(1500 + 520);
+  t.machine.tearDown([...t.maps.values()], [t.tag]);
+});
+
 test("waiting loads are served in their order; one unload may release several", () => {
   const t = setUp("abcd");
   expect([t.load("a", 4), t.load("b", 2), t.load("c", 2), t.load("d", 1)]).toEqual([
@@ -251,7 +266,8 @@ for (const [semantics, head, kept] of [
       EINPROGRESS,
     ]);
     // The zone grows under the waiting map.
-    machine.pool.zones[0].addPage(machine.mem.addrOf(machine.frames(1, false)[0]));
+    const [more] = machine.frames(1, false);
+    machine.pool.zones[0].addPage(machine.mem.addrOf(more), more);
     const c = tag.createMap();
     expect(machine.load(c, va, 2 * PAGE, "c")).toBe(EINPROGRESS);
     expect([stateOf(b).reserved, stateOf(c).reserved]).toEqual([head, kept]);

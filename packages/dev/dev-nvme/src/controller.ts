@@ -50,6 +50,8 @@ export interface Identity {
   readonly maxTransfer: Bytes;
   readonly sectors: number;
   readonly sectorSize: Bytes;
+  /** Written data may be lost until a flush. */
+  readonly writeCache: boolean;
 }
 
 const field = (bytes: Uint8Array, at: number, length: number): string =>
@@ -146,6 +148,7 @@ export class Controller {
       maxTransfer: Math.min(limit, LIST_REACH),
       sectors: view.getUint32(IdNs.NSZE, true) + view.getUint32(IdNs.NSZE + 4, true) * 2 ** 32,
       sectorSize: 2 ** bytes[format + 2],
+      writeCache: controller[IdCtrl.VWC] % 2 === 1,
     };
   }
 

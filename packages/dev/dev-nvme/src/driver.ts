@@ -14,13 +14,13 @@
  * Locking: trackers, queues and maps belong to the device's lock; bios are answered without it.
  */
 
-import type { IoBufs } from "@physio/blkio";
+import type { DiskOrder, IoBufs } from "@physio/blkio";
 import { Disk } from "@physio/blkio";
 import type { Device } from "@physio/bus";
 import type { SegList } from "@physio/busdma";
 import { BusDma, busdmaLockMutex, Sync } from "@physio/busdma";
 import type { Bio } from "@physio/carriers";
-import { BioCommand, biodone } from "@physio/carriers";
+import { BioCommand, BioFlag, biodone } from "@physio/carriers";
 import type { Errno } from "@physio/kern";
 import { Errno as E, PAGE_SIZE, panic, Stailq } from "@physio/kern";
 import type { Kmem } from "@physio/pmap";
@@ -31,7 +31,7 @@ import { Ktr, traceSpan } from "@physio/trace";
 import type { Identity } from "./controller.ts";
 import { Controller } from "./controller.ts";
 import type { QueuePair } from "./queue-pair.ts";
-import { NvmOp, SQE_SIZE, Sqe, Status } from "./regs.ts";
+import { NvmOp, Rw, SQE_SIZE, Sqe, Status } from "./regs.ts";
 import { PrpBuilder, Tracker } from "./tracker.ts";
 
 export interface NvmeDriverConfig {
@@ -39,6 +39,8 @@ export interface NvmeDriverConfig {
   readonly kmem: Kmem;
   readonly sched: Scheduler;
   readonly trace: Trace;
+  /** In which order the disk is given its requests; default: elevator. */
+  readonly queue?: DiskOrder;
 }
 
 const TRACKERS = 32;
@@ -129,11 +131,15 @@ export class NvmeDriver {
       mediaSize: identity.sectors * identity.sectorSize,
       sectorSize: identity.sectorSize,
       maxTransfer: identity.maxTransfer,
+      maxCommands: trackers,
+      queue: this.#config.queue ?? "elevator",
+      writeCache: identity.writeCache,
+      fua: true,
       start: (bio) => this.start(bio),
     });
   }
 
-  /** Queue a request; it is answered with biodone. => not from the driver's own completion. */
+  /** Queue a request; it is answered with biodone. A flush waits for nothing here: the disk orders it. => not from the driver's own completion. */
   start(bio: Bio): void {
     this.device.lock.enter();
     this.#queue.insertTail(bio);
@@ -204,6 +210,8 @@ export class NvmeDriver {
 
   #submit(tracker: Tracker, opcode: number, lba: number, sectors: number, segments = 0): void {
     const view = this.#view;
+    const lasting = opcode === NvmOp.WRITE && (tracker.bio!.flags & BioFlag.FUA) !== 0;
+    const fua = lasting ? Rw.FUA : 0;
     this.#command.fill(0);
     view.setUint8(Sqe.CDW0, opcode);
     view.setUint16(Sqe.CDW0 + 2, tracker.cid, true);
@@ -212,7 +220,7 @@ export class NvmeDriver {
       this.#setAddress(Sqe.PRP1, this.#prps.prp1);
       this.#setAddress(Sqe.PRP2, this.#prps.prp2);
       this.#setAddress(Sqe.CDW10, lba);
-      view.setUint16(Sqe.CDW12, sectors - 1, true);
+      view.setUint32(Sqe.CDW12, (sectors - 1) | fua, true);
     }
     this.commands++;
     this.#config.trace.record(COMMAND.begin, this.#traceId(tracker.cid), opcode, lba, segments);

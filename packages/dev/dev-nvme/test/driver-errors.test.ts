@@ -22,6 +22,7 @@ describe("attach", () => {
       maxTransfer: 64 * KiB,
       sectors: 4098,
       sectorSize: 512,
+      writeCache: true,
     });
     const { name, mediaSize, sectorSize, maxTransfer } = m.disk!;
     expect([name, mediaSize, sectorSize, maxTransfer]).toEqual([

@@ -1,6 +1,6 @@
 /** A PC with one NVMe disk and its driver; bios are made by hand. */
 import { x86Backend } from "@physio/arch-x86";
-import type { Disk } from "@physio/blkio";
+import type { Disk, DiskOrder } from "@physio/blkio";
 import { IoBufs } from "@physio/blkio";
 import type { Device } from "@physio/bus";
 import { RootBus } from "@physio/bus";
@@ -32,6 +32,8 @@ export interface DriverOptions extends Partial<NvmeConfig> {
   readonly mediaSize?: number;
   /** Syncs that the backend leaves out. */
   readonly leaveOut?: Sync;
+  /** In which order the disk is given its requests. */
+  readonly queue?: DiskOrder;
   /** Put something between the bus and the chip's registers. */
   readonly wrap?: (chip: MmioHandler) => MmioHandler;
 }
@@ -71,7 +73,7 @@ export class DriverMachine {
 
   constructor(options: DriverOptions = {}) {
     const { bounce = false, bouncePages, seed, mediaSize = 2 * MiB, leaveOut = 0 } = options;
-    const { wrap = (chip) => chip, ...config } = options;
+    const { wrap = (chip) => chip, queue, ...config } = options;
     const trace = new Trace();
     this.mem = new PhysMem({
       banks: [
@@ -114,7 +116,8 @@ export class DriverMachine {
     });
     this.bufs = new IoBufs({ sched, trace, completion: "softintr" });
     const { bufs, kmem } = this;
-    this.driver = new NvmeDriver(this.device, { bufs, kmem, sched, trace });
+    const order = queue === undefined ? {} : { queue };
+    this.driver = new NvmeDriver(this.device, { bufs, kmem, sched, trace, ...order });
     this.#frames = this.mem.freeFrames + this.pool.totalPages;
   }
 

@@ -1,4 +1,5 @@
 /** The driver on the chip: transfers against an array, bouncing or not, and how requests queue up. */
+import type { Buf } from "@physio/blkio";
 import { BufFlag } from "@physio/blkio";
 import { Sync } from "@physio/busdma";
 import type { Bio } from "@physio/carriers";
@@ -163,6 +164,75 @@ describe.each([
     m.kmem.free(buf.data, 100 * KiB);
     m.bufs.put(buf);
     m.finish();
+  });
+});
+
+describe("through its disk", () => {
+  /** Bufs of 1 KiB that lie behind each other in memory, from block `blkno` of the disk on. */
+  function writes(m: DriverMachine, count: number, blkno: number, flags: number): Buf[] {
+    const base = m.kmem.alloc(count * KiB);
+    m.kmem.write(base, pattern(count * KiB, blkno));
+    return Array.from({ length: count }, (_, i) => {
+      const buf = m.bufs.get();
+      buf.flags |= flags;
+      buf.bufsize = buf.bcount = KiB;
+      buf.data = base + i * KiB;
+      buf.blkno = blkno + i * 2;
+      m.disk!.strategy(buf);
+      return buf;
+    });
+  }
+
+  function end(m: DriverMachine, bufs: Buf[]): void {
+    for (const buf of bufs) expect([buf.error, buf.resid]).toEqual([Errno.OK, 0]);
+    m.kmem.free(bufs[0].data, bufs.length * KiB);
+    for (const buf of bufs) m.bufs.put(buf);
+    m.kmem.reclaim(); // pages that zones keep in reserve
+    m.finish();
+  }
+
+  test("a flush comes to the medium after the writes before it", () => {
+    for (const seed of [1, 2, 3]) {
+      const m = DriverMachine.attached({ seed });
+      const bufs = writes(m, 100, 40, 0);
+      const held = m.media.bytes.subarray(40 * 512, 40 * 512 + 100 * KiB);
+      let atFlush = false;
+      const flush = m.media.flush.bind(m.media);
+      m.media.flush = () => {
+        atFlush = Buffer.compare(held, pattern(100 * KiB, 40)) === 0;
+        return flush();
+      };
+      expect(m.sched.runSync(m.disk!.syncCache())).toBe(Errno.OK);
+      expect([atFlush, m.media.flushes, m.disk!.flushes]).toEqual([true, 1, 1]);
+      m.sched.pump();
+      end(m, bufs);
+    }
+  });
+
+  test("a write with FUA makes the medium lasting, one without does not", () => {
+    const m = DriverMachine.attached();
+    expect(m.driver.identity?.writeCache).toBe(true);
+    const bufs = writes(m, 2, 40, BufFlag.FUA);
+    m.sched.pump();
+    expect([m.media.flushes, m.driver.commands]).toEqual([2, 2]);
+    end(m, bufs);
+    const others = writes(m, 2, 40, 0);
+    m.sched.pump();
+    expect(m.media.flushes).toBe(2);
+    end(m, others);
+  });
+
+  test.each([
+    ["elevator", 32 + 1],
+    ["fifo", 100],
+  ] as const)("what waits for a tracker is merged by the %s: %i commands", (queue, commands) => {
+    const m = DriverMachine.attached({ queue });
+    const bufs = writes(m, 100, 40, 0);
+    expect([m.driver.commands, m.disk!.inFlight, m.disk!.queued]).toEqual([32, 32, 68]);
+    m.sched.pump();
+    expect([m.driver.commands, m.disk!.merges]).toEqual([commands, 100 - commands]);
+    sameBytes(m.media.bytes.slice(40 * 512, 40 * 512 + 100 * KiB), pattern(100 * KiB, 40));
+    end(m, bufs);
   });
 });
 

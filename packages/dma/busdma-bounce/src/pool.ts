@@ -18,6 +18,7 @@ import { SoftIntr } from "@physio/sched";
 import type { SysctlTree, Trace } from "@physio/trace";
 import { Ktr, traceEvent } from "@physio/trace";
 import { bounceOf } from "./map-state.ts";
+import { SyncSlab } from "./sync-slab.ts";
 import { BounceZone } from "./zone.ts";
 
 export interface BouncePoolConfig {
@@ -42,9 +43,13 @@ export class BouncePool {
   readonly sched: Scheduler;
   readonly trace: Trace;
   readonly zones: BounceZone[];
+  /** Where sync lists of the maps have their entries. */
+  readonly syncSlab: SyncSlab;
   totalPages: number;
   readonly #config: BouncePoolConfig;
   readonly #ready: Stailq<DmaMap>;
+  /** Since when a deferred load waits (virtual ns). Few do: a field of each map would be 24 bytes. */
+  readonly #waitsSince: Map<DmaMap, number>;
   readonly #thread: SoftIntr;
 
   constructor(config: BouncePoolConfig) {
@@ -53,9 +58,11 @@ export class BouncePool {
     this.sched = config.sched;
     this.trace = config.trace;
     this.zones = [];
+    this.syncSlab = new SyncSlab();
     this.totalPages = 0;
     this.#config = config;
     this.#ready = new Stailq<DmaMap>();
+    this.#waitsSince = new Map();
     this.#thread = new SoftIntr(config.sched, "busdma", () => this.#resumeAll());
     config.sysctl.add("hw.busdma.total_bpages", "Pages of all zones", () => this.totalPages);
   }
@@ -83,12 +90,17 @@ export class BouncePool {
     while (got < count && this.totalPages < (this.#config.maxPages ?? Number.POSITIVE_INFINITY)) {
       const pa = this.#config.allocPage(zone.lowAddr, zone.domain);
       if (pa < 0) break;
-      zone.addPage(pa);
+      zone.addPage(pa, this.mem.frameOf(pa));
       this.totalPages++;
       got++;
     }
     this.trace.record(GROW, got, zone.total);
     return got;
+  }
+
+  /** The load of `map` waits from now on, until it is scheduled and resumed. */
+  noteWaiting(map: DmaMap): void {
+    this.#waitsSince.set(map, this.sched.now);
   }
 
   /** A map has its pages now: resume its load from the thread. */
@@ -100,11 +112,12 @@ export class BouncePool {
   /** @bsd #Y busdma_thread */
   #resumeAll(): void {
     for (let map = this.#ready.removeHead(); map !== null; map = this.#ready.removeHead()) {
-      const state = bounceOf(map);
+      const { zone } = bounceOf(map);
       const { lock } = map.tag;
-      const waited = this.sched.now - state.queuedAt;
+      const waited = this.sched.now - (this.#waitsSince.get(map) ?? this.sched.now);
+      this.#waitsSince.delete(map);
       lock(BUS_DMA_LOCK);
-      state.zone.deferredTime += waited;
+      zone.deferredTime += waited;
       this.trace.record(RESUME, waited);
       map.resumeLoad();
       lock(BUS_DMA_UNLOCK);

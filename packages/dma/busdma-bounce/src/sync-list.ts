@@ -6,38 +6,51 @@
  * and riscv busdma_bounce.c. Used by the backends of such machines, one list a map; DmaCache
  * (dma-cache.ts) works on it.
  *
- * An entry takes 16 bytes: `column` holds, from index 1 on and by turns, where it is and its length in
- * bytes. Where: a kernel address, or −1 − the physical address of a range that has none. Index 0 is
- * the physical address after the last entry, so that no field of an object holds an address.
+ * An entry says where it is, a kernel address, or −1 − the physical address of a range that has none,
+ * and its length in bytes. They are in a run of rows of the pool's slab (sync-slab.ts), which the list
+ * has from its first entry until it is cleared.
  */
 import type { SegList } from "@physio/busdma";
 import type { Bytes, PhysAddr, VirtAddr } from "@physio/kern";
+import type { SyncSlab } from "./sync-slab.ts";
+import { HUGE } from "./sync-slab.ts";
 
-/** Up to 64 bytes V8 keeps a typed array on its heap, without a buffer of its own (200 B less a map). */
-const FIRST_ENTRIES = 3;
-// scratch: of length 0, so there is nothing to share.
-const NONE = new Float64Array(0);
+// This module's own names: the compiler folds them.
+const FIRST_HUGE = HUGE;
+const NO_RUN = -1;
+const NO_LIMIT = 2 ** 30;
+
+/** What the lists of a tag share: where their entries are, and the most that one list has. */
+export class SyncRoom {
+  readonly slab: SyncSlab;
+  readonly limit: number;
+
+  /** @param limit 0: they stay empty; may be infinite */
+  constructor(slab: SyncSlab, limit: number) {
+    this.slab = slab;
+    this.limit = Math.min(limit, NO_LIMIT);
+  }
+}
 
 export class SyncList {
+  readonly room: SyncRoom;
+  /** Its rows in the slab, or −1: none. */
+  run: number;
   count: number;
-  /** Most entries. */
-  readonly limit: number;
-  column: Float64Array;
 
-  /** @param limit entries that it may hold; the column is made as it is needed */
-  constructor(limit: number) {
+  constructor(room: SyncRoom) {
+    this.room = room;
+    this.run = NO_RUN;
     this.count = 0;
-    this.limit = limit;
-    this.column = NONE;
   }
 
   /** Kernel address of entry `i`, or −1 − its physical address. */
   where(i: number): number {
-    return this.column[2 * i + 1];
+    return this.room.slab.where[this.run + 1 + i];
   }
 
   length(i: number): Bytes {
-    return this.column[2 * i + 2];
+    return lengthAt(this.room.slab, this.run + 1 + i);
   }
 
   /**
@@ -47,22 +60,25 @@ export class SyncList {
    * @returns entries made: 1, or 0 when the last one was lengthened; −1: the list is full.
    */
   append(va: VirtAddr, pa: PhysAddr, length: Bytes, keepKind: boolean): number {
-    const { count, column } = this;
-    if (count > 0 && pa === column[0]) {
-      const last = 2 * count - 1;
-      const where = column[last];
-      if (va < 0 ? where < 0 || !keepKind : where >= 0 && where + column[last + 1] === va) {
-        column[last + 1] += length;
-        column[0] = pa + length;
+    const { count, room } = this;
+    const { slab } = room;
+    if (count > 0 && pa === slab.where[this.run]) {
+      const last = this.run + count;
+      const where = slab.where[last];
+      const had = lengthAt(slab, last);
+      if (va < 0 ? where < 0 || !keepKind : where >= 0 && where + had === va) {
+        putLength(slab, last, had + length);
+        slab.where[this.run] = pa + length;
         return 0;
       }
     }
-    if (count === this.limit) return -1;
-    if (2 * count + 2 >= column.length) this.#grow();
-    const grown = this.column;
-    grown[0] = pa + length;
-    grown[2 * count + 1] = va < 0 ? -1 - pa : va;
-    grown[2 * count + 2] = length;
+    if (count === room.limit) return -1;
+    if (this.run === NO_RUN) this.run = slab.take(1);
+    else if (count === slab.room(this.run)) grow(this, 1);
+    const row = this.run + count + 1;
+    slab.where[row] = va < 0 ? -1 - pa : va;
+    slab.where[this.run] = pa + length;
+    putLength(slab, row, length);
     this.count = count + 1;
     return 1;
   }
@@ -73,36 +89,53 @@ export class SyncList {
    * @returns false: the list is full.
    */
   appendSegments(va: VirtAddr, segs: SegList, keepKind: boolean): boolean {
+    const { slab, limit } = this.room;
     const { addr, len } = segs;
     const kernel = va >= 0;
-    let { column, count } = this;
-    let done = 0;
-    for (let i = 0; i < segs.count; i++) {
-      const last = 2 * count - 1;
-      const joins =
-        count > 0 &&
-        addr[i] === column[0] &&
-        (kernel
-          ? column[last] >= 0 && column[last] + column[last + 1] === va + done
-          : column[last] < 0 || !keepKind);
-      if (joins) column[last + 1] += len[i];
-      else {
-        if (count === this.limit) return false;
-        if (last + 3 >= column.length) {
-          this.#grow();
-          column = this.column;
-        }
-        column[last + 2] = kernel ? va + done : -1 - addr[i];
-        column[last + 3] = len[i];
-        this.count = ++count;
-      }
-      column[0] = addr[i] + len[i];
-      done += len[i];
+    if (segs.count === 0) return true;
+    // Room as if none were joined.
+    if (this.run === NO_RUN) this.run = slab.take(segs.count);
+    else if (this.count + segs.count > slab.room(this.run)) grow(this, segs.count);
+    const { where } = slab;
+    const { run } = this;
+    let { count } = this;
+    // The last entry, and where it ends.
+    let at = -1;
+    let length = 0;
+    let end: PhysAddr = -1;
+    if (count > 0) {
+      at = where[run + count];
+      length = lengthAt(slab, run + count);
+      end = where[run];
     }
-    return true;
+    let done = 0;
+    let i = 0;
+    for (; i < segs.count; i++) {
+      const start = addr[i];
+      const size = len[i];
+      if (start === end && (kernel ? at >= 0 && at + length === va + done : at < 0 || !keepKind)) {
+        length += size;
+      } else {
+        if (count === limit) break;
+        if (count > 0) putLength(slab, run + count, length);
+        count++;
+        at = kernel ? va + done : -1 - start;
+        where[run + count] = at;
+        length = size;
+      }
+      end = start + size;
+      done += size;
+    }
+    if (count > 0) putLength(slab, run + count, length);
+    where[run] = end;
+    this.count = count;
+    return i === segs.count;
   }
 
+  /** Give the entries back. */
   clear(): void {
+    if (this.run !== NO_RUN) this.room.slab.give(this.run);
+    this.run = NO_RUN;
     this.count = 0;
   }
 
@@ -114,11 +147,34 @@ export class SyncList {
     });
     return `SyncList(${this.count}) [${entries.join(", ")}]`;
   }
+}
 
-  #grow(): void {
-    const entries = Math.max(FIRST_ENTRIES, this.column.length - 1);
-    const grown = new Float64Array(2 * entries + 1);
-    grown.set(this.column);
-    this.column = grown;
+/**
+ * Move to a run with room for `more` entries, or a quarter more: for those that come one by one.
+ * No private method: each object of a class that has one is 8 bytes longer.
+ */
+function grow(list: SyncList, more: number): void {
+  const { slab } = list.room;
+  const { run, count } = list;
+  const moved = slab.take(Math.max(count + more, Math.ceil(count * 1.25)));
+  list.run = moved;
+  slab.where[moved] = slab.where[run];
+  for (let i = 1; i <= count; i++) {
+    slab.where[moved + i] = slab.where[run + i];
+    putLength(slab, moved + i, lengthAt(slab, run + i));
   }
+  slab.give(run);
+}
+
+function lengthAt(slab: SyncSlab, row: number): Bytes {
+  const length = slab.length[row];
+  return length === FIRST_HUGE ? slab.huge!.get(row)! : length;
+}
+
+function putLength(slab: SyncSlab, row: number, length: Bytes): void {
+  if (length >= FIRST_HUGE) {
+    slab.huge ??= new Map();
+    slab.huge.set(row, length);
+    slab.length[row] = FIRST_HUGE;
+  } else slab.length[row] = length;
 }

@@ -52,9 +52,10 @@ export class BounceZone {
   highWater: number;
   readonly freeList: PageList;
   readonly waiting: Stailq<DmaMap>;
-  /** Columns of the pages: link, address, and the client data behind a page in use. */
+  /** Columns of the pages: link, where a page is, and the client data behind a page in use. */
   next: Int32Array;
   busAddr: Float64Array;
+  pageFrame: Int32Array;
   /** Kernel address of the data, or −1: then the frames say where they are. */
   dataVa: Float64Array;
   dataFrame: Int32Array;
@@ -81,6 +82,7 @@ export class BounceZone {
     this.waiting = new Stailq<DmaMap>();
     this.next = new Int32Array(FIRST_ROWS);
     this.busAddr = new Float64Array(FIRST_ROWS);
+    this.pageFrame = new Int32Array(FIRST_ROWS);
     this.dataVa = new Float64Array(FIRST_ROWS);
     this.dataFrame = new Int32Array(FIRST_ROWS);
     this.dataFrame2 = new Int32Array(FIRST_ROWS);
@@ -88,11 +90,12 @@ export class BounceZone {
     this.dataCount = new Int32Array(FIRST_ROWS);
   }
 
-  /** One more page, free. */
-  addPage(pa: PhysAddr): void {
+  /** One more page, free: `frame`, which begins at `pa`. */
+  addPage(pa: PhysAddr, frame: Frame): void {
     const row = this.total;
     if (row === this.next.length) this.#grow(row * 2);
     this.busAddr[row] = pa as number;
+    this.pageFrame[row] = frame;
     this.total++;
     this.free++;
     this.#append(this.freeList, row);
@@ -180,6 +183,7 @@ export class BounceZone {
     };
     this.next = ints(this.next);
     this.busAddr = doubles(this.busAddr);
+    this.pageFrame = ints(this.pageFrame);
     this.dataVa = doubles(this.dataVa);
     this.dataFrame = ints(this.dataFrame);
     this.dataFrame2 = ints(this.dataFrame2);

@@ -1,5 +1,5 @@
 /** Cache maintenance over sync lists and bounce pages: the calls, and the lines that they reach. */
-import { DmaCache, SyncList } from "@physio/busdma-bounce";
+import { DmaCache, SyncList, SyncRoom, SyncSlab } from "@physio/busdma-bounce";
 import { MiB, PAGE_SIZE } from "@physio/kern";
 import { CpuPort } from "@physio/membus";
 import { PhysMem } from "@physio/physmem";
@@ -8,6 +8,8 @@ import { expect, test } from "vitest";
 const PAGE = PAGE_SIZE;
 const LINE = 64;
 const KVA = 2 ** 44;
+
+const listOf = (limit: number) => new SyncList(new SyncRoom(new SyncSlab(), limit));
 
 /** RAM of three pages whose kernel addresses are its addresses and KVA. */
 function machine() {
@@ -24,7 +26,7 @@ function machine() {
 
 test("a kernel range is one call over all its pages, a physical one a call for each", () => {
   const { cache, calls } = machine();
-  const list = new SyncList(8);
+  const list = listOf(8);
   list.append(KVA + MiB + 10, MiB + 10, PAGE, true);
   list.append(-1, MiB + PAGE + 64, PAGE, true);
   cache.ranges(list, "clean");
@@ -38,7 +40,7 @@ test("a kernel range is one call over all its pages, a physical one a call for e
 test("before a device writes, the lines that a range shares are cleaned, and all are dropped", () => {
   const { cache, calls, cpu, mem } = machine();
   cpu.fill(MiB, 4 * LINE, 7);
-  const list = new SyncList(8);
+  const list = listOf(8);
   list.append(KVA + MiB + 60, MiB + 60, 3 * LINE - 60 + 4, true);
   cache.beforeRead(list);
   expect(calls).toEqual(["clean kernel 60+1", "clean kernel 196+1", "invalidate kernel 60+136"]);
@@ -53,7 +55,7 @@ test("before a device writes, the lines that a range shares are cleaned, and all
 
 test("a kernel range whose mapping has gone panics", () => {
   const { cache } = machine();
-  const list = new SyncList(1);
+  const list = listOf(1);
   list.append(KVA + MiB + 2 * PAGE, MiB + 2 * PAGE, 2 * PAGE, true);
   expect(() => cache.ranges(list, "invalidate")).toThrow("nothing is mapped there");
 });
@@ -62,7 +64,7 @@ test("where memory is coherent only the hook hears of anything", () => {
   const { mem } = machine();
   const heard: string[] = [];
   const none = { extract: () => -1 };
-  const list = new SyncList(1);
+  const list = listOf(1);
   list.append(KVA, MiB, PAGE, true);
   new DmaCache(LINE, new CpuPort(mem, null), none, (call) => heard.push(call)).ranges(
     list,

@@ -2,10 +2,12 @@
 
 import { inspect } from "node:util";
 import { SegList } from "@physio/busdma";
-import { SyncList } from "@physio/busdma-bounce";
+import { SyncList, SyncRoom, SyncSlab } from "@physio/busdma-bounce";
 import { expect, test } from "vitest";
 
 const HIGH = 2 ** 40;
+
+const listOf = (limit: number) => new SyncList(new SyncRoom(new SyncSlab(), limit));
 
 /** [kernel address or −1, physical address, length]. */
 type Piece = readonly [number, number, number];
@@ -71,7 +73,7 @@ const cases: readonly {
 for (const { name, pieces, keep, lengthen = keep } of cases) {
   test(`sync list: ${name}`, () => {
     for (const keepKind of [true, false]) {
-      const list = new SyncList(8);
+      const list = listOf(8);
       for (const [va, pa, length] of pieces) list.append(va, pa, length, keepKind);
       expect(inspect(list)).toBe(`SyncList(${list.count}) [${keepKind ? keep : lengthen}]`);
     }
@@ -79,7 +81,7 @@ for (const { name, pieces, keep, lengthen = keep } of cases) {
 }
 
 test("sync list: a full one takes what lengthens its last entry, and nothing else", () => {
-  const list = new SyncList(1);
+  const list = listOf(1);
   expect(list.append(-1, 0, 10, true)).toBe(1);
   expect(list.append(-1, 10, 10, true)).toBe(0);
   expect(list.append(-1, 30, 10, true)).toBe(-1);
@@ -97,7 +99,7 @@ test("sync list: segments are added as their pieces would be", () => {
   for (let round = 0; round < 2000; round++) {
     const keepKind = draw(2) === 0;
     const limit = 1 + draw(12);
-    const lists = [new SyncList(limit), new SyncList(limit)];
+    const lists = [listOf(limit), listOf(limit)];
     for (let loads = draw(3); loads >= 0; loads--) {
       const segs = new SegList(8);
       let va = draw(2) === 0 ? -1 : HIGH + draw(4) * 100;

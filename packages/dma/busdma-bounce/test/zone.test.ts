@@ -22,7 +22,7 @@ function zoneOf(pages: number): BounceZone {
     allocPage: () => -1,
   });
   const zone = pool.zoneFor(0xff_ffff, 1);
-  for (let i = 0; i < pages; i++) zone.addPage((i + 1) * PAGE_SIZE);
+  for (let i = 0; i < pages; i++) zone.addPage((i + 1) * PAGE_SIZE, i);
   return zone;
 }
 
@@ -74,7 +74,7 @@ test("a zone grows past its first columns and keeps every row", () => {
     const row = take(zone, list);
     expect(zone.busAddr[row]).toBe((row + 1) * PAGE_SIZE);
   }
-  zone.addPage(0x50_0000);
+  zone.addPage(0x50_0000, 300);
   zone.check();
   expect([zone.total, zone.free, zone.active, zone.highWater]).toEqual([301, 1, 300, 300]);
 });
@@ -95,7 +95,7 @@ const broken: { name: string; harm: (zone: BounceZone) => void }[] = [
 for (const { name, harm } of broken) {
   test(`check panics on ${name}`, () => {
     const zone = zoneOf(1);
-    zone.addPage(0x9000);
+    zone.addPage(0x9000, NO_FRAME);
     zone.check();
     harm(zone);
     expect(() => zone.check()).toThrow(Panic);

@@ -6,6 +6,8 @@ const OPS = Number(process.env.PHYSIO_OPS ?? 200_000);
 const SEED = Number(process.env.PHYSIO_SEED ?? 1);
 const IN_ONE = 10_000;
 
+console.log(`PHYSIO_SEED=${SEED} PHYSIO_OPS=${OPS}`);
+
 for (let i = 0; i * IN_ONE < OPS; i++) {
   const runs = Math.min(IN_ONE, OPS - i * IN_ONE) / 2;
   const seed = SEED + i;

@@ -10,7 +10,7 @@
 import type { Bio, Ccb, Mbuf, Memdesc, Uio } from "@physio/carriers";
 import type { BusAddr, Bytes, Errno, VirtAddr } from "@physio/kern";
 import { Errno as E, ErrnoError, panic } from "@physio/kern";
-import type { Mutex } from "@physio/sched";
+import type { Mutex, Sleeps } from "@physio/sched";
 import type { DmaFilter, TagOptions } from "./constraints.ts";
 import { BusDma, Sync } from "./flags.ts";
 import type { LockFunction, LockOp } from "./lock.ts";
@@ -273,7 +273,10 @@ export function bus_dmamap_sync(dmat: DmaTag, map: DmaMap, op: Sync): void {
   mapOf(dmat, map).sync(op);
 }
 
-/** @returns 0; ENOMEM. @bsd #P[WAITOK does not sleep here: tag.allocMemWait does] bus_dmamem_alloc */
+/**
+ * Never sleeps, whatever the flags: a function that sleeps is a generator here, `bus_dmamem_alloc_waitok`.
+ * @returns 0; ENOMEM. @bsd #Y bus_dmamem_alloc
+ */
 export function bus_dmamem_alloc(
   dmat: DmaTag,
   vaddr: Box<VirtAddr | null>,
@@ -284,6 +287,24 @@ export function bus_dmamem_alloc(
   vaddr.value = mem === null ? null : mem.memory.va;
   mapp.value = mem === null ? null : mem.map;
   return mem === null ? E.ENOMEM : E.OK;
+}
+
+/** bus_dmamem_alloc with BUS_DMA_WAITOK: asleep until there is memory. @returns 0; ENOMEM: more than the machine has. @bsd #Y bus_dmamem_alloc BUS_DMA_WAITOK */
+export function* bus_dmamem_alloc_waitok(
+  dmat: DmaTag,
+  vaddr: Box<VirtAddr | null>,
+  flags: BusDma,
+  mapp: Box<DmaMap | null>,
+): Sleeps<Errno> {
+  try {
+    const { memory, map } = yield* dmat.allocMemWait(flags);
+    vaddr.value = memory.va;
+    mapp.value = map;
+    return E.OK;
+  } catch (error) {
+    if (error instanceof ErrnoError) return error.errno;
+    throw error;
+  }
 }
 
 /** @bsd #Y bus_dmamem_free */

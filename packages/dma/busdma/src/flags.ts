@@ -35,5 +35,5 @@ export const BUS_SPACE_MAXADDR = MAXADDR;
 export const BUS_SPACE_MAXADDR_32BIT = MAXADDR_32BIT;
 /** @bsd #Y BUS_SPACE_MAXADDR_24BIT */
 export const BUS_SPACE_MAXADDR_24BIT = MAXADDR_24BIT;
-/** No limit on the number of segments. @bsd #P[lists hold 4096 segments] BUS_SPACE_UNRESTRICTED */
+/** No limit on the number of segments. @bsd #Y BUS_SPACE_UNRESTRICTED */
 export const BUS_SPACE_UNRESTRICTED = 0x7fff_ffff;

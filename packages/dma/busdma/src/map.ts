@@ -320,8 +320,15 @@ export class DmaMap {
     if (this.md !== null && this.waiting) this.#refuse("load");
     const { tag } = this;
     segs.count = 0;
+    if (segs.capacity < segs.limit) this.#expect(length, segs);
     if (!tag.checkLength) return OK;
     return length > 0 && length <= tag.maxSize ? OK : E.EINVAL;
+  }
+
+  /** Room for all pages of a load, in a list that may grow; no load is longer than the RAM. */
+  #expect(length: Bytes, segs: SegList): void {
+    const pages = Math.ceil(length / PAGE) + 1;
+    if (pages > segs.capacity && pages <= this.tag.kernelPmap.mem.totalFrames + 1) segs.grow(pages);
   }
 
   /** What the original takes, and loses track of. */
@@ -344,7 +351,8 @@ export class DmaMap {
     const { tag } = this;
     if (this.md === null && tag.flat && segs.capacity <= tag.segments) {
       const direct = loadChainDirect(tag, m, segs);
-      if (direct !== NOT_DIRECT) {
+      const mayGrow = direct === E.EFBIG && segs.capacity < segs.limit;
+      if (direct !== NOT_DIRECT && !mayGrow) {
         if (direct !== OK) segs.count = 0;
         if ((tag.trace.mask & TRACED) !== 0) {
           tag.trace.record(event, flags, mbufLength(m), direct, segs.count);

@@ -1,8 +1,9 @@
 /**
  * Segment lists: what the device will be told.
  *
- * Two columns and a count, made once a tag: a load writes them and allocates nothing. The callback's
- * view of the list is valid during the callback only; `toArray` copies it.
+ * Two columns and a count, made once a tag: a load writes them and allocates nothing. The list of a tag
+ * that allows thousands of segments begins smaller and grows when a load needs more. The callback's view
+ * of the list is valid during the callback only; `toArray` copies it.
  */
 import type { BusAddr, Bytes } from "@physio/kern";
 import { withinBoundary } from "@physio/kern";
@@ -14,17 +15,33 @@ export interface Segment {
 }
 
 export class SegList {
-  readonly addr: Float64Array;
-  readonly len: Float64Array;
-  readonly capacity: number;
+  /** Columns, the same ones unless the list grows. */
+  addr: Float64Array;
+  len: Float64Array;
+  /** Segments that fit now, and that it may grow to: the tag's limit. */
+  capacity: number;
+  readonly limit: number;
   count: number;
 
-  /** @param capacity segments that fit: the tag's limit */
-  constructor(capacity: number) {
+  /** A list for `capacity` segments that may grow to `limit`. */
+  constructor(capacity: number, limit = capacity) {
     this.addr = new Float64Array(capacity);
     this.len = new Float64Array(capacity);
     this.capacity = capacity;
+    this.limit = limit;
     this.count = 0;
+  }
+
+  /** Make room for `capacity` segments, or twice as many as now, up to the limit. @returns false: it is at its limit. */
+  grow(capacity = 2 * this.capacity): boolean {
+    if (this.capacity >= this.limit) return false;
+    this.capacity = Math.min(Math.max(capacity, this.capacity), this.limit);
+    const [addr, len] = [new Float64Array(this.capacity), new Float64Array(this.capacity)];
+    addr.set(this.addr);
+    len.set(this.len);
+    this.addr = addr;
+    this.len = len;
+    return true;
   }
 
   /** A copy as objects, for tests and for people. */
@@ -75,7 +92,7 @@ export function addRange(
     ) {
       segs.len[last] = grown;
     } else {
-      if (segs.count === segs.addr.length) return false;
+      if (segs.count === segs.capacity && !segs.grow()) return false;
       segs.addr[segs.count] = at;
       segs.len[segs.count++] = size;
     }

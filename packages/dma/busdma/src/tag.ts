@@ -39,8 +39,8 @@ export interface DmaContext {
   readonly verify?: boolean;
 }
 
-/** Segments that an unrestricted tag holds at most: a list of them is made once a tag. */
-const UNRESTRICTED_CAPACITY = 4096;
+/** Segments that a list has room for at first, however many its tag allows. */
+const FIRST_CAPACITY = 4096;
 const TRACED = Ktr.BUSDMA;
 const CREATE = traceEvent(
   Ktr.BUSDMA,
@@ -88,7 +88,7 @@ export class DmaTag {
   readonly sectionAddr: Float64Array;
   readonly trace: Trace;
   readonly checkLength: boolean;
-  /** Longest load that is taken: maxSize, or anything where nobody looks. */
+  /** Longest load that is taken without a look at the list: up to maxSize, or as its pages surely fit where that can grow. */
   readonly maxLoad: Bytes;
   /** Maps alive, and child tags alive. Backends may count memory among the maps. */
   mapCount: number;
@@ -130,7 +130,8 @@ export class DmaTag {
     this.sectionAddr = context.kernelPmap.mem.sectionAddr;
     this.trace = context.trace;
     this.checkLength = context.semantics.checkMaxSize;
-    this.maxLoad = this.checkLength ? o.maxSize : Number.MAX_SAFE_INTEGER;
+    const sure = o.segments > FIRST_CAPACITY ? (FIRST_CAPACITY - 1) * PAGE_SIZE : Infinity;
+    this.maxLoad = Math.min(this.checkLength ? o.maxSize : Number.MAX_SAFE_INTEGER, sure);
     this.mapCount = 0;
     this.children = 0;
     this.segs = this.segList();
@@ -179,9 +180,9 @@ export class DmaTag {
     return map;
   }
 
-  /** A list for loads without a callback that holds all segments a load of this tag can have. */
+  /** A list for loads without a callback that holds all segments a load of this tag can have; above 4096 it grows. */
   segList(): SegList {
-    return new SegList(Math.min(this.segments, UNRESTRICTED_CAPACITY));
+    return new SegList(Math.min(this.segments, FIRST_CAPACITY), this.segments);
   }
 
   /** Whether a load would use the physical range as it is. @bsd #Y bus_dma_id_mapped */

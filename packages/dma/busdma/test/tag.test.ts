@@ -127,6 +127,21 @@ test("defaults: anything goes, and as many segments as there are", () => {
   expect(make({ segments: 3 }).segs.capacity).toBe(3);
 });
 
+test("a list of many segments begins with 4096 and grows to the tag's limit", () => {
+  const list = make({ segments: 10_000 }).segList();
+  list.addr[4095] = 7;
+  expect([list.capacity, list.limit, list.grow(), list.capacity]).toEqual([4096, 1e4, true, 8192]);
+  expect([list.grow(9000), list.capacity, list.grow(1), list.capacity]).toEqual([
+    true,
+    9000,
+    true,
+    9000,
+  ]);
+  expect([list.grow(), list.capacity, list.grow(), list.addr[4095]]).toEqual([true, 1e4, false, 7]);
+  expect(list.addr.length).toBe(list.len.length);
+  expect(make({ segments: 3 }).segList().grow()).toBe(false);
+});
+
 const wrong: { options: TagOptions; says: string }[] = [
   { options: { alignment: 3 }, says: "alignment 3" },
   { options: { alignment: 0 }, says: "alignment 0" },

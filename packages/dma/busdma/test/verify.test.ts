@@ -3,9 +3,11 @@
  */
 import type { DmaContext, DmaMap, DmaMem } from "@physio/busdma";
 import { busdmaLockMutex, createTag, Sync } from "@physio/busdma";
+import * as bsd from "@physio/busdma/bsd";
 import { Bio, Ccb, Uio, UioRw } from "@physio/carriers";
 import { Mbuf, MbufFlag } from "@physio/carriers/mbuf";
 import { Errno, ErrnoError, PAGE_SIZE } from "@physio/kern";
+import { Prot } from "@physio/pmap";
 import type { Sleeps } from "@physio/sched";
 import { Mutex, Scheduler } from "@physio/sched";
 import { expect, test } from "vitest";
@@ -103,6 +105,75 @@ test("verify: tags, maps and memory are not made with a mutex held", () => {
   }
 });
 
+test("verify: what has no locking protocol is called with or without locks", () => {
+  for (const held of [false, true]) {
+    const s = setUp();
+    const child = s.tag.child({});
+    const [map, mem] = [s.tag.createMap(), s.tag.allocMem()!];
+    const said = s.inThread(() => {
+      if (held) s.mutex.enter();
+      s.tag.segList();
+      s.tag.isIdentity(0x10_0000, 8);
+      mem.free();
+      expect([map.destroy(), child.destroy(), s.tag.destroy()]).toEqual([0, 0, 0]);
+      if (held) s.mutex.exit();
+    });
+    expect(said, `lock held: ${held}`).toBe("");
+  }
+});
+
+test("verify: every loaded map is EBUSY until its unload, however it was loaded", () => {
+  const loads = Object.entries(calls).filter(([name]) => name.startsWith("load"));
+  for (const [name, call] of loads) {
+    const s = setUp();
+    const map = s.tag.createMap();
+    call(map, s.va, s);
+    // The ccb of the table has no data: nothing is active.
+    const busy = name === "loadCcb" ? Errno.OK : Errno.EBUSY;
+    expect(map.destroy(), name).toBe(busy);
+    if (busy === Errno.OK) continue;
+    map.unload();
+    expect(map.destroy(), name).toBe(Errno.OK);
+  }
+});
+
+test("verify: a load that failed leaves nothing, and a callback may unload its own map", () => {
+  const s = setUp();
+  const [failed, own] = [s.tag.createMap(), s.tag.createMap()];
+  expect(failed.load(s.va, 0, nothing, null)).toBe(Errno.EINVAL);
+  expect(failed.destroy()).toBe(Errno.OK);
+  own.load(s.va, 8, () => own.unload(), null);
+  expect(own.destroy()).toBe(Errno.OK);
+});
+
+test("without verify, a loaded map whose backend holds nothing can be destroyed", () => {
+  const s = setUp(false);
+  const map = s.tag.createMap();
+  map.load(s.va, 8, nothing, null);
+  expect(map.destroy()).toBe(Errno.OK);
+});
+
+test("verify: user memory of a uio is wired before it is loaded", () => {
+  const s = setUp();
+  const space = s.machine.userSpace();
+  const frames = [s.machine.mem.allocFrame(), s.machine.mem.allocFrame()];
+  const base = 0x40_0000;
+  for (const [i, frame] of frames.entries()) {
+    space.pmap.enter(base + i * PAGE_SIZE, frame, Prot.READ | Prot.WRITE, 0);
+  }
+  const load = () => {
+    const iov = [{ base: base + 8, length: PAGE_SIZE }];
+    s.tag.createMap().loadUio(new Uio(UioRw.READ, space, iov, 0), nothing, null);
+  };
+  expect(load).toThrow("loadUio of user at 0x400000, which is not wired");
+  expect(s.sched.runSync(space.wire(base, PAGE_SIZE, Prot.WRITE))).toBe(Errno.OK);
+  expect(load).toThrow("loadUio of user at 0x401000, which is not wired");
+  expect(s.sched.runSync(space.wire(base + PAGE_SIZE, 8, Prot.WRITE))).toBe(Errno.OK);
+  load();
+  space.unwire(base, PAGE_SIZE);
+  expect(load).toThrow("0x400000");
+});
+
 test("verify: a tag whose lock is no known mutex is not looked at", () => {
   const s = setUp();
   const map = createTag(s.context, null, { lock: nothing }).createMap();
@@ -158,6 +229,25 @@ test("allocMemWait: more than the machine has is ENOMEM at once", () => {
   s.sched.pump();
   expect(threw).toBeInstanceOf(ErrnoError);
   expect((threw as ErrnoError).errno).toBe(Errno.ENOMEM);
+});
+
+test("bus_dmamem_alloc_waitok sleeps, gives memory and map, and says ENOMEM", () => {
+  const s = setUp();
+  const [vaddr, map] = [bsd.box<number>(), bsd.box<DmaMap>()];
+  const tag = createTag(s.context, null, { maxSize: 64 * PAGE_SIZE });
+  const never = createTag(s.context, null, { maxSize: 2 ** 40 });
+  const run = (t: typeof tag) => s.sched.runSync(bsd.bus_dmamem_alloc_waitok(t, vaddr, 0, map));
+  expect(run(never)).toBe(Errno.ENOMEM);
+  expect(vaddr.value).toBe(null);
+  const hoard: number[] = [];
+  while (s.machine.mem.freeFrames > 10) hoard.push(s.machine.mem.allocFrame());
+  const giveBack = s.sched.event(() => {
+    for (const frame of hoard) s.machine.mem.freeFrame(frame);
+  });
+  s.sched.after(giveBack, 1000);
+  expect([run(tag), s.sched.now]).toEqual([0, 1000]);
+  bsd.bus_dmamem_free(tag, vaddr.value!, map.value!);
+  expect(tag.destroy()).toBe(Errno.OK);
 });
 
 test("memory goes back with its own map, once", () => {

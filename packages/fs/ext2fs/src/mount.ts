@@ -14,7 +14,7 @@ import type { Errno } from "@physio/kern";
 import { Errno as E, ErrnoError } from "@physio/kern";
 import type { Sleeps } from "@physio/sched";
 import type { FsContext, MountOps, VnodeOps } from "@physio/vfs";
-import { Mount, Vnode } from "@physio/vfs";
+import { Mount, MountFlag, Vnode } from "@physio/vfs";
 import type { Group } from "./group.ts";
 import { checkGroup, decodeGroup, groupDescriptorLocation, inodeLocation } from "./group.ts";
 import { decodeInode, isUnused, maxFileSize } from "./inode.ts";
@@ -24,11 +24,20 @@ import type { Superblock } from "./superblock.ts";
 import { decodeSuperblock } from "./superblock.ts";
 import { ext2Vnodeops } from "./vnodeops.ts";
 
+/** The mount is read-only. */
+// biome-ignore lint/correctness/useYield: other file systems write, and sleep
+export function* refuseWrite(): Sleeps<Errno> {
+  return E.EROFS;
+}
+
 const GENFS_OPS: GenfsOps = Object.freeze({
   size: (vp: Vnode, size: number) => {
     const block = 2 ** vp.mount.fsBshift;
     return Math.ceil(size / block) * block;
   },
+  alloc: refuseWrite,
+  write: refuseWrite,
+  markUpdate: () => {},
 });
 
 /** One mounted ext2. */
@@ -49,7 +58,14 @@ export class Ext2Mount implements MountOps {
     this.groups = groups;
     this.disk = disk;
     this.context = context;
-    this.mount = new Mount(disk, context, sb.blockShift, DEV_BSHIFT, this);
+    this.mount = new Mount({
+      disk,
+      context,
+      fsBshift: sb.blockShift,
+      devBshift: DEV_BSHIFT,
+      ops: this,
+      flags: MountFlag.RDONLY,
+    });
     this.vnodeOps = ext2Vnodeops(this);
     this.pointerBlock = new Uint8Array(sb.blockSize);
   }
@@ -83,14 +99,11 @@ export class Ext2Mount implements MountOps {
     return into;
   }
 
+  /** => called by the mount, for an inode that has no vnode. */
   *vget(ino: number): Sleeps<Vnode> {
-    const cached = this.mount.cached(ino);
-    if (cached !== null) return cached;
     const place = inodeLocation(this.sb, ino);
     const block = this.groups[place.group].inodeTable + place.blockInTable;
     const bytes = yield* this.readBlock(block, `inode ${ino}`);
-    const raced = this.mount.cached(ino); // somebody else may have made it while we read
-    if (raced !== null) return raced;
     const inode = decodeInode(bytes, place.offset, this.sb, ino);
     if (isUnused(inode) || inode.type === "unused") {
       throw new ErrnoError(E.EIO, `ext2: inode ${ino} is not in use`);

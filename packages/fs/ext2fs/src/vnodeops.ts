@@ -2,16 +2,17 @@
  * The vnode operations of ext2.
  */
 
-import { genfsRead, getpages } from "@physio/genfs";
+import { genfsRead, getpages, getpagesNow, putpages } from "@physio/genfs";
 import { decodeName, Errno, ErrnoError } from "@physio/kern";
 import type { Sleeps } from "@physio/sched";
 import type { Attributes, Vnode, VnodeOps } from "@physio/vfs";
-import { BlockMap } from "@physio/vfs";
+import { BlockMap, flushVnode } from "@physio/vfs";
 import { ext2Bmap } from "./bmap.ts";
 import { lookupName, readDirectory } from "./directory.ts";
 import { fastSymlinkTarget, isFastSymlink } from "./inode.ts";
 import { MODE_PERMISSIONS } from "./layout.ts";
 import type { Ext2Mount } from "./mount.ts";
+import { refuseWrite } from "./mount.ts";
 import { vtoi } from "./node.ts";
 
 function getattr(vp: Vnode): Attributes {
@@ -60,7 +61,11 @@ export function ext2Vnodeops(ext2: Ext2Mount): VnodeOps {
     readlink: (vp) => readlink(ext2, vp),
     getattr,
     read: genfsRead,
+    write: refuseWrite,
+    getpagesNow,
     getpages,
+    putpages,
+    fsync: (vp, flags = 0) => flushVnode(vp, flags),
     bmap: (vp, lbn, out) => ext2Bmap(ext2, vp, lbn, out),
   };
 }

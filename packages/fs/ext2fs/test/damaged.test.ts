@@ -38,7 +38,7 @@ function copy(image: Image): { bytes: Uint8Array; view: DataView; image: Image }
 function* readAll(m: Mounted, vp: Vnode) {
   const va = m.kmem.alloc(65_536);
   const uio = new Uio(UioRw.READ, m.kmem.space, [{ base: va, length: 65_536 }], 0);
-  const error = yield* vp.ops.read(vp, uio, false);
+  const error = yield* vp.ops.read(vp, uio, 0);
   m.kmem.free(va, 65_536);
   return error;
 }

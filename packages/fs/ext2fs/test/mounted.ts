@@ -7,9 +7,9 @@ import { Kmem } from "@physio/pmap";
 import type { Sleeps } from "@physio/sched";
 import { Scheduler } from "@physio/sched";
 import { Trace } from "@physio/trace";
-import { PagerMap, UvmPages } from "@physio/uvm";
+import { PageArrays, PagerMap, UvmPages } from "@physio/uvm";
 import type { Vnode } from "@physio/vfs";
-import { namei } from "@physio/vfs";
+import { namei, Syncer } from "@physio/vfs";
 import { expect } from "vitest";
 import type { Ext2Mount } from "../src/mount.ts";
 import { mountExt2 } from "../src/mount.ts";
@@ -35,7 +35,7 @@ export class Mounted {
     const { bufs, kmem, sched } = this;
     this.#frames = this.mem.freeFrames;
     this.cache = new BufCache({ bufs, kmem, limit: ram / 16 });
-    this.pages = new UvmPages(this.mem, sched, trace);
+    this.pages = new UvmPages({ mem: this.mem, pmaps: kmem.pmaps, sched, trace });
     const pager = new PagerMap(kmem, sched);
     const sizes = { mediaSize: bytes.length, sectorSize: 512, maxTransfer: 64 * KiB };
     this.disk = new Disk(bufs, {
@@ -48,8 +48,10 @@ export class Mounted {
       },
     });
     const { cache, pages } = this;
+    const paging = { pages, pager, pageArrays: new PageArrays() };
+    const context = { ...paging, bufs, cache, kmem, syncer: new Syncer() };
     try {
-      this.ext2 = sched.runSync(mountExt2(this.disk, { bufs, cache, pages, pager }));
+      this.ext2 = sched.runSync(mountExt2(this.disk, context));
     } catch (error) {
       cache.check();
       expect([cache.bytes, bufs.outstanding]).toEqual([0, 0]);

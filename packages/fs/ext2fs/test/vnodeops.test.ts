@@ -146,7 +146,7 @@ describe.each(FIXTURE_NAMES)("%s, mounted", (name) => {
       if (type !== "regular") continue;
       const error = m.with(path, function* (vp): Sleeps<Errno> {
         const uio = new Uio(UioRw.READ, m.kmem.space, [{ base: va, length: 16 * KiB }], 0);
-        const result = yield* vp.ops.read(vp, uio, false);
+        const result = yield* vp.ops.read(vp, uio, 0);
         expect(uio.offset).toBe(Math.min(size, 16 * KiB));
         return result;
       });

@@ -1,4 +1,12 @@
+export { compatGetpages, compatGopWrite } from "./compat.ts";
+export type { GenfsDecisions } from "./decisions.ts";
+export { FIXED, SEED } from "./decisions.ts";
+export { directio, MAX_DIRECT } from "./directio.ts";
 export { getpages, getpagesNow } from "./getpages.ts";
 export type { GenfsData, GenfsOps } from "./node.ts";
-export { GenfsNode } from "./node.ts";
-export { genfsRead } from "./read.ts";
+export { GenfsNode, GopUpdate } from "./node.ts";
+export { BusyPage, doPutpages, nullPutpages, putpages } from "./putpages.ts";
+export { genfsRead, genfsReadNow, WOULD_BLOCK } from "./read.ts";
+export { genfsTruncate } from "./truncate.ts";
+export { genfsWrite } from "./write.ts";
+export { gopWrite, gopWriteRwmap } from "./write-pages.ts";

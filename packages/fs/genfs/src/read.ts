@@ -1,89 +1,120 @@
 /**
  * Reading files through the page cache.
  *
- * Goes over the file in windows: resident pages are taken without sleeping, others through
- * getpages; their bytes are copied to the uio while the pages are busy. A reader that goes straight
- * on gets the next window started ahead. Follows ubc_uiomove and uvm_readahead in what they do.
+ * Resident pages are copied without sleeping; others are brought in window by window by getpages. A
+ * reader that goes straight on gets the next window started ahead. Follows ffs_read, ubc_uiomove and
+ * uvm_readahead in what they do.
  */
-
 import type { Uio } from "@physio/carriers";
-import { uiomove } from "@physio/carriers";
-import type { Bytes, Errno, FileOffset } from "@physio/kern";
-import {
-  alignDown,
-  Errno as E,
-  KiB,
-  NO_FRAME,
-  PAGE_SIZE,
-  pageOffset,
-  truncPage,
-} from "@physio/kern";
+import type { Errno, FileOffset } from "@physio/kern";
+import { alignDown, Errno as E, KiB, NO_FRAME, PAGE_SIZE, truncPage } from "@physio/kern";
 import type { Sleeps } from "@physio/sched";
-import { Pgo } from "@physio/uvm";
+import { PageRequest, Pgo } from "@physio/uvm";
 import type { Vnode } from "@physio/vfs";
-import { PageRequest } from "@physio/vfs";
-import { getpages, getpagesNow } from "./getpages.ts";
-import { vtog } from "./node.ts";
+import { IoFlag, MountFlag } from "@physio/vfs";
+import { directio } from "./directio.ts";
+import { getpages } from "./getpages.ts";
+import { GopUpdate, vtog } from "./node.ts";
+import { moveBusy, readResident, unwirePart, WiredPart, wirePart } from "./ubc.ts";
 
 /** Bytes that one request covers: a multiple of the page size. */
 const WINDOW = 64 * KiB;
 
+/** What `genfsReadNow` answers when it would have to sleep; no errno. */
+export const WOULD_BLOCK = -1;
+
 /**
- * Read at `uio.offset` until the uio is full or the file ends. With `noReuse` pages are given up
- * behind the reader, so that a pass over a huge file keeps nothing.
- * @returns OK; EIO; ENOMEM; EFAULT: the uio's memory is not mapped.
+ * Read as `genfsRead` does, without sleeping.
+ * @returns OK: all that there is was read; EINVAL: a negative offset; WOULD_BLOCK: what is resident was read, the rest takes `genfsRead`.
  */
-export function* genfsRead(vp: Vnode, uio: Uio, noReuse: boolean): Sleeps<Errno> {
-  const request = new PageRequest(WINDOW / PAGE_SIZE);
+export function genfsReadNow(vp: Vnode, uio: Uio, flags: IoFlag): Errno {
+  if (!(uio.offset >= 0)) return E.EINVAL;
+  if ((flags & (IoFlag.DIRECT | IoFlag.NOREUSE)) !== 0) return WOULD_BLOCK;
+  const most = Math.min(uio.resid, vp.size - uio.offset);
+  if (most <= 0) return E.OK;
+  const left = uio.resid - most;
+  if (readResident(vp, uio, most) !== E.OK || uio.resid > left) return WOULD_BLOCK;
+  noteRead(vp);
+  vtog(vp).nextRead = uio.offset;
+  return E.OK;
+}
+
+/**
+ * Read at `uio.offset` until the uio is full or the file ends. With NOREUSE pages are given up
+ * behind the reader, so that a pass over a huge file keeps nothing; with DIRECT what can be is read past the cache.
+ * @returns OK; EINVAL: a negative offset; EIO; ENOMEM; EFAULT: the uio's memory is not mapped.
+ */
+export function* genfsRead(vp: Vnode, uio: Uio, flags: IoFlag): Sleeps<Errno> {
+  if (!(uio.offset >= 0)) return E.EINVAL;
+  if (uio.resid === 0 || uio.offset >= vp.size) return E.OK;
+  noteRead(vp);
+  if ((flags & IoFlag.DIRECT) !== 0) yield* directio(vp, uio, flags);
+  const reader = new Reader(vp, uio, (flags & IoFlag.NOREUSE) !== 0);
+  let error: Errno = E.OK;
+  while (error === E.OK && uio.resid > 0 && uio.offset < vp.size) error = yield* window(reader);
+  return error;
+}
+
+class Reader {
+  readonly vp: Vnode;
+  readonly uio: Uio;
+  readonly noReuse: boolean;
+  readonly request: PageRequest;
+  readonly part: WiredPart;
+
+  constructor(vp: Vnode, uio: Uio, noReuse: boolean) {
+    this.vp = vp;
+    this.uio = uio;
+    this.noReuse = noReuse;
+    this.request = new PageRequest(WINDOW / PAGE_SIZE);
+    this.part = new WiredPart();
+  }
+}
+
+/** Read to the end of the window that the uio stands in, or as far as that goes. */
+function* window(reader: Reader): Sleeps<Errno> {
+  const { vp, uio } = reader;
+  const { offset } = uio;
   const node = vtog(vp);
-  while (uio.resid > 0 && uio.offset < vp.size) {
-    const { offset } = uio;
-    const windowEnd = Math.min(alignDown(offset, WINDOW) + WINDOW, vp.size, offset + uio.resid);
-    request.offset = truncPage(offset);
-    request.count = Math.ceil((windowEnd - request.offset) / PAGE_SIZE);
-    request.flags = Pgo.SYNCIO | Pgo.NOBLOCKALLOC;
-    let error = getpagesNow(vp, request);
-    if (error === E.EBUSY) {
-      // The first page is missing, but its neighbours may have been handed over busy.
-      releaseFound(vp, request);
-      error = yield* getpages(vp, request);
-    }
-    if (error !== E.OK) return error;
-    const sequential = offset === node.nextRead;
-    error = copyOut(vp, request, uio, Math.min(windowEnd, vp.size) - offset);
-    giveBack(vp, request, noReuse);
-    if (error !== E.OK) return error;
-    node.nextRead = uio.offset;
-    if (sequential && uio.offset === windowEnd) yield* readAhead(vp, windowEnd);
-  }
-  return E.OK;
+  const end = Math.min(alignDown(offset, WINDOW) + WINDOW, vp.size, offset + uio.resid);
+  const sequential = offset === node.nextRead;
+  let error: Errno = reader.noReuse ? E.OK : readResident(vp, uio, end - offset);
+  if (error === E.OK && uio.offset < end) error = yield* readMissing(reader, end);
+  if (error === E.EFAULT) error = yield* readWired(reader, end);
+  node.nextRead = uio.offset;
+  if (error === E.OK && sequential && uio.offset === end) yield* readAhead(vp, end);
+  return error;
 }
 
-/** Copy from the busy pages of `request` up to `most` bytes, or to the first page that is missing. */
-function copyOut(vp: Vnode, request: PageRequest, uio: Uio, most: Bytes): Errno {
-  const { mem } = vp.mount.context.pages;
-  let left = most;
-  while (left > 0) {
-    const frame = request.pages[(truncPage(uio.offset) - request.offset) / PAGE_SIZE];
-    if (frame === NO_FRAME) return E.OK;
-    const at = pageOffset(uio.offset);
-    const run = Math.min(left, PAGE_SIZE - at);
-    const error = uiomove(mem.bytes(frame), mem.byteOffset(frame) + at, run, uio);
-    if (error !== E.OK) return error;
-    left -= run;
-  }
-  return E.OK;
+/** Bring the pages from the uio's offset to `end` in and copy what can be copied. */
+function* readMissing(reader: Reader, end: FileOffset): Sleeps<Errno> {
+  const { vp, uio, request } = reader;
+  request.offset = truncPage(uio.offset);
+  request.count = Math.ceil((end - request.offset) / PAGE_SIZE);
+  request.flags = Pgo.SYNCIO | Pgo.NOBLOCKALLOC | Pgo.NOTIMESTAMP;
+  let error = yield* getpages(vp, request);
+  if (error === E.EINVAL && uio.offset >= vp.size) return E.OK; // truncated meanwhile: the end
+  if (error !== E.OK) return error;
+  error = moveBusy(vp, request.pages, request.offset, uio, Math.min(end, vp.size) - uio.offset);
+  giveBack(reader);
+  return error;
 }
 
-function releaseFound(vp: Vnode, request: PageRequest): void {
-  const { pages } = vp.mount.context;
-  for (let i = 0; i < request.count; i++) {
-    if (request.pages[i] >= 0) pages.unbusy(request.pages[i]);
-    request.pages[i] = NO_FRAME;
-  }
+/** The uio's memory is not there: have it wired, a page of it at a time, and copy then. */
+function* readWired(reader: Reader, end: FileOffset): Sleeps<Errno> {
+  const { vp, uio, part } = reader;
+  const most = Math.min(end - uio.offset, PAGE_SIZE);
+  let error = yield* wirePart(uio, most, part);
+  if (error !== E.OK) return error;
+  const wired = Math.min(uio.offset + part.length, vp.size);
+  error = readResident(vp, uio, wired - uio.offset);
+  if (error === E.OK && uio.offset < wired) error = yield* readMissing(reader, wired);
+  unwirePart(uio, part);
+  return error;
 }
 
-function giveBack(vp: Vnode, request: PageRequest, noReuse: boolean): void {
+/** Let the pages of the request go. */
+function giveBack({ vp, request, noReuse }: Reader): void {
   const { pages } = vp.mount.context;
   for (let i = 0; i < request.count; i++) {
     const frame = request.pages[i];
@@ -93,6 +124,7 @@ function giveBack(vp: Vnode, request: PageRequest, noReuse: boolean): void {
       pages.activate(frame);
       pages.unbusy(frame);
     }
+    request.pages[i] = NO_FRAME;
   }
 }
 
@@ -105,4 +137,11 @@ function* readAhead(vp: Vnode, offset: FileOffset): Sleeps<void> {
   request.count = Math.min(WINDOW / PAGE_SIZE, Math.ceil((vp.size - offset) / PAGE_SIZE));
   request.flags = Pgo.NOBLOCKALLOC | Pgo.NOTIMESTAMP;
   yield* getpages(vp, request);
+}
+
+/** The file is looked at. */
+function noteRead(vp: Vnode): void {
+  if ((vp.mount.flags & (MountFlag.NOATIME | MountFlag.RDONLY)) === 0) {
+    vtog(vp).ops.markUpdate(vp, GopUpdate.ACCESSED);
+  }
 }

@@ -161,7 +161,7 @@ describe("two threads", () => {
       m.sched.pump();
       expect(m.transfers()).toEqual([[5 * 4 * K, 4 * K]]);
       m.settle();
-      expect([done, m.mount.disk.transfers]).toEqual([3, 1]);
+      expect([done, m.disk.transfers]).toEqual([3, 1]);
       m.finish();
     }
   });

@@ -9,11 +9,12 @@ import { PhysMem } from "@physio/physmem";
 import { Kmem } from "@physio/pmap";
 import { Scheduler } from "@physio/sched";
 import { Trace } from "@physio/trace";
-import { PagerMap, Pg, Pgo, UvmPages } from "@physio/uvm";
+import { PageArrays, PageRequest, PagerMap, Pg, Pgo, UvmPages } from "@physio/uvm";
 import type { BlockMap, VnodeOps } from "@physio/vfs";
-import { Mount, PageRequest, Vnode } from "@physio/vfs";
+import { flushVnode, Mount, Syncer, Vnode } from "@physio/vfs";
 import { expect } from "vitest";
-import { GenfsNode, genfsRead, getpages } from "../src/index.ts";
+import type { GenfsOps } from "../src/index.ts";
+import { GenfsNode, genfsRead, getpages, getpagesNow, gopWrite, putpages } from "../src/index.ts";
 
 const FIRST_SEED = Number(process.env.PHYSIO_SEED ?? 1);
 
@@ -68,6 +69,7 @@ export class GenfsMachine {
   readonly pager: PagerMap;
   readonly mount: Mount;
   readonly vp: Vnode;
+  readonly disk: Disk;
   readonly node: GenfsNode;
   readonly media: Uint8Array;
   /** Transfers that the disk was given and has not ended. */
@@ -93,12 +95,12 @@ export class GenfsMachine {
     this.kmem = new Kmem(this.mem);
     this.#frames = this.mem.freeFrames;
     this.bufs = new IoBufs({ sched: this.sched, trace, completion });
-    this.pages = new UvmPages(this.mem, this.sched, trace);
+    this.pages = new UvmPages({ mem: this.mem, pmaps: this.kmem.pmaps, sched: this.sched, trace });
     this.pager = new PagerMap(this.kmem, this.sched, pagerPages * PAGE_SIZE);
     this.media = BYTES;
     this.#blockSize = blockSize;
     this.#map = map;
-    const disk = new Disk(this.bufs, {
+    this.disk = new Disk(this.bufs, {
       name: "test0",
       mediaSize: MEDIA,
       sectorSize: 512,
@@ -118,14 +120,25 @@ export class GenfsMachine {
       readlink: refuse,
       getattr: refuse,
       read: genfsRead,
+      write: refuse,
+      getpagesNow,
       getpages,
+      putpages,
+      fsync: (vp, flags = 0) => flushVnode(vp, flags),
       bmap: (_vp, lbn, out) => this.#bmap(lbn, out, maxRun),
     };
-    const { bufs, pages, pager } = this;
+    const { bufs, pages, pager, kmem } = this;
     const mountOps = { fsName: "test", rootIno: 2, vget: refuse };
-    const context = { bufs, cache, pages, pager };
-    this.mount = new Mount(disk, context, Math.log2(blockSize), 9, mountOps);
-    const genfsOps = { size: (_vp: Vnode, bytes: number) => alignUp(bytes, blockSize) };
+    const syncer = new Syncer(this.sched);
+    const context = { bufs, cache, pages, pager, kmem, syncer, pageArrays: new PageArrays() };
+    const fsBshift = Math.log2(blockSize);
+    this.mount = new Mount({ disk: this.disk, context, fsBshift, devBshift: 9, ops: mountOps });
+    const genfsOps: GenfsOps = {
+      size: (_vp, bytes) => alignUp(bytes, blockSize),
+      alloc: refuse,
+      write: gopWrite,
+      markUpdate: () => {},
+    };
     this.node = new GenfsNode(this.sched, genfsOps, "inode 3");
     const data = { genfs: this.node };
     this.vp = new Vnode(this.mount, ops, "regular", 3, size, pages.newObject(), data);

@@ -4,6 +4,7 @@ import { Errno, KiB, PAGE_SIZE } from "@physio/kern";
 import { Prot } from "@physio/pmap";
 import type { Sleeps } from "@physio/sched";
 import { PageQueue, Pg } from "@physio/uvm";
+import { IoFlag } from "@physio/vfs";
 import { describe, expect, test } from "vitest";
 import { genfsRead } from "../src/index.ts";
 import { Chance, GenfsMachine, HOLE, seeds } from "./machine.ts";
@@ -24,7 +25,7 @@ class Reader {
   }
 
   /** Read into two iovecs, the second where the first ends. */
-  *read(offset: number, length: number, noReuse = false, skip = 0): Sleeps<Uint8Array> {
+  *read(offset: number, length: number, flags: IoFlag = 0, skip = 0): Sleeps<Uint8Array> {
     const { m } = this;
     const first = Math.floor(length / 3);
     const at = this.va + skip;
@@ -33,7 +34,7 @@ class Reader {
       { base: at + first, length: length - first },
     ];
     const uio = new Uio(UioRw.READ, m.kmem.space, iov, offset);
-    expect(yield* genfsRead(m.vp, uio, noReuse)).toBe(Errno.OK);
+    expect(yield* genfsRead(m.vp, uio, flags)).toBe(Errno.OK);
     const got = new Uint8Array(length - uio.resid);
     m.kmem.read(at, got);
     expect(uio.offset).toBe(offset + got.length);
@@ -91,7 +92,12 @@ test("reads what an array has, whatever the map, the size, the threads and the s
       for (let turn = 0; turn < 5; turn++) {
         const offset = chance.below(size + 100);
         const length = chance.below(chance.below(2) === 0 ? 300 : 20 * K);
-        const got = yield* reader.read(offset, length, chance.below(3) === 0, chance.below(4096));
+        const got = yield* reader.read(
+          offset,
+          length,
+          chance.below(3) === 0 ? IoFlag.NOREUSE : 0,
+          chance.below(4096),
+        );
         expect(got, `seed ${seed}, ${length} bytes at ${offset}`).toEqual(
           model.subarray(offset, offset + length),
         );
@@ -118,9 +124,9 @@ function plain(size = 160 * K): GenfsMachine {
   return m;
 }
 
-function readOnce(m: GenfsMachine, offset: number, length: number, noReuse = false): Uint8Array {
+function readOnce(m: GenfsMachine, offset: number, length: number, flags: IoFlag = 0): Uint8Array {
   const reader = new Reader(m, Math.max(length, 1));
-  const got = m.sched.runSync(reader.read(offset, length, noReuse));
+  const got = m.sched.runSync(reader.read(offset, length, flags));
   m.sched.pump();
   reader.close();
   return got;
@@ -135,9 +141,9 @@ describe("pages that were read", () => {
     expect(readOnce(m, 5000, 10_000)).toEqual(m.content(5000, 10_000));
     expect(m.residents(40)).toEqual([1, 2, 3]);
     expect(m.pages.queues.length(PageQueue.ACTIVE)).toBe(3);
-    expect(m.mount.disk.transfers).toBe(1);
+    expect(m.disk.transfers).toBe(1);
     expect(readOnce(m, 4096, 12_288)).toEqual(m.content(4096, 12_288));
-    expect(m.mount.disk.transfers).toBe(1);
+    expect(m.disk.transfers).toBe(1);
     m.finish();
   });
 
@@ -145,7 +151,7 @@ describe("pages that were read", () => {
     const m = plain();
     m.plant(2);
     m.plant(20);
-    readOnce(m, 4096, 16_384, true);
+    readOnce(m, 4096, 16_384, IoFlag.NOREUSE);
     expect(m.residents(40)).toEqual([20]);
     m.finish();
   });
@@ -155,7 +161,7 @@ describe("pages that were read", () => {
       const m = plain();
       for (const page of [0, 1, 2, 3]) if (page !== missing) m.plant(page);
       expect(readOnce(m, 0, 16_384)).toEqual(m.content(0, 16_384));
-      expect(m.mount.disk.bytes).toBe(PAGE_SIZE);
+      expect(m.disk.bytes).toBe(PAGE_SIZE);
       m.finish();
     }
   });
@@ -248,7 +254,7 @@ describe("read-ahead", () => {
     expect(m.state(16)! & Pg.BUSY).toBe(Pg.BUSY);
     expect(m.sched.runSync(reader.read(WINDOW, WINDOW))).toEqual(m.content(WINDOW, WINDOW));
     m.sched.pump();
-    expect(m.mount.disk.bytes).toBe(160 * K);
+    expect(m.disk.bytes).toBe(160 * K);
     reader.close();
     m.finish();
   });
@@ -277,19 +283,19 @@ describe("a read", () => {
     m.finish();
   });
 
-  test.each([false, true])(
-    "into memory that is not mapped is EFAULT and leaves no busy page (noReuse %s)",
-    (noReuse) => {
+  test.each([0, IoFlag.NOREUSE])(
+    "into memory that is not mapped is EFAULT and leaves no busy page (flags %s)",
+    (flags) => {
       const m = plain();
       const va = m.kmem.alloc(3 * PAGE_SIZE);
       const middle = m.kmem.pmap.frameAt(va + PAGE_SIZE);
       m.kmem.pmap.remove(va + PAGE_SIZE, PAGE_SIZE);
       const hole = new Uio(UioRw.READ, m.kmem.space, [{ base: va, length: 3 * PAGE_SIZE }], 100);
-      expect(m.sched.runSync(genfsRead(m.vp, hole, noReuse))).toBe(Errno.EFAULT);
+      expect(m.sched.runSync(genfsRead(m.vp, hole, flags))).toBe(Errno.EFAULT);
       expect([hole.resid, hole.offset]).toEqual([2 * PAGE_SIZE, 100 + PAGE_SIZE]);
       expect(m.pages.busyCount()).toBe(0);
       const nothing = new Uio(UioRw.READ, m.kmem.space, [{ base: 0, length: 10 }], 0);
-      expect(m.sched.runSync(genfsRead(m.vp, nothing, noReuse))).toBe(Errno.EFAULT);
+      expect(m.sched.runSync(genfsRead(m.vp, nothing, flags))).toBe(Errno.EFAULT);
       expect([m.pages.busyCount(), nothing.resid]).toEqual([0, 10]);
       m.sched.pump();
       m.kmem.pmap.enter(va + PAGE_SIZE, middle, Prot.READ | Prot.WRITE);
@@ -303,7 +309,7 @@ describe("a read", () => {
     m.badBlocks.add(16);
     const reader = new Reader(m, 128 * K);
     const uio = new Uio(UioRw.READ, m.kmem.space, [{ base: reader.va, length: 128 * K }], 0);
-    expect(m.sched.runSync(genfsRead(m.vp, uio, false))).toBe(Errno.EIO);
+    expect(m.sched.runSync(genfsRead(m.vp, uio, 0))).toBe(Errno.EIO);
     expect(uio.offset).toBe(WINDOW);
     m.sched.pump();
     reader.close();

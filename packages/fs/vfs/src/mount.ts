@@ -1,18 +1,24 @@
 /**
- * Mounts and their vnode caches.
+ * Mounts: one file system on one disk.
  *
- * A mount is one file system on one disk. Its vnodes are found by inode number; referenced ones are
- * in use, the others wait on a list, oldest first, and are reclaimed when there are too many.
- * Follows sys/mount.h and vcache of vfs_vnode.c.
- *
- * Invariant (`check`): a vnode is on the idle list if and only if nobody references it.
+ * A mount has the vnodes of its file system (vnode-cache.ts), the names that were looked up in it
+ * (namecache.ts) and its transactions. It ends when nobody uses a vnode of it and all that was
+ * dirty is on the disk. Follows sys/mount.h and vfs_mount.c.
  */
 
-import type { BufCache, Disk, IoBufs } from "@physio/blkio";
-import { Errno, ErrnoError, panic, Tailq } from "@physio/kern";
+import type { BlockDevice, BufCache, IoBufs } from "@physio/blkio";
+import { Errno, ErrnoError } from "@physio/kern";
+import type { Kmem } from "@physio/pmap";
 import type { Sleeps } from "@physio/sched";
-import type { PagerMap, UvmPages } from "@physio/uvm";
+import type { PageArraySource, PagerMap, UvmPages } from "@physio/uvm";
+import type { Transactions } from "./fstrans.ts";
+import { Fstrans } from "./fstrans.ts";
+import type { Journal } from "./journal.ts";
+import { MountFlag } from "./mount-flags.ts";
+import { NameCache } from "./namecache.ts";
+import type { Syncer } from "./syncer.ts";
 import type { Vnode } from "./vnode.ts";
+import { VnodeCache } from "./vnode-cache.ts";
 
 /** What every file system needs from its machine. */
 export interface FsContext {
@@ -20,41 +26,73 @@ export interface FsContext {
   readonly cache: BufCache;
   readonly pages: UvmPages;
   readonly pager: PagerMap;
+  readonly kmem: Kmem;
+  readonly syncer: Syncer;
+  readonly pageArrays: PageArraySource;
+}
+
+export interface MountOptions {
+  readonly disk: BlockDevice;
+  readonly context: FsContext;
+  /** log2 of the file system's block size and of the unit of disk block numbers. */
+  readonly fsBshift: number;
+  readonly devBshift: number;
+  readonly ops: MountOps;
+  readonly flags?: MountFlag;
+  /** Default: Fstrans. */
+  readonly trans?: Transactions;
+  /** Default: there is none. */
+  readonly journal?: Journal | null;
+  /** Unused vnodes that are kept; default 256. */
+  readonly idleVnodes?: number;
+  /** Names that are remembered; default 2048. */
+  readonly names?: number;
 }
 
 /** What a file system does for its mount. */
 export interface MountOps {
   readonly fsName: string;
-  /** The vnode of an inode, referenced. @throws {ErrnoError} EIO: no such inode on the disk, or a damaged one. */
+  /**
+   * Make the vnode of an inode, `enter` it and return it, referenced. Called by `Mount.vget` when there is
+   * none, by one thread at a time for an inode.
+   * @throws {ErrnoError} EIO: no such inode on the disk, or a damaged one.   @bsd #Y VFS_LOADVNODE
+   */
   vget(ino: number): Sleeps<Vnode>;
   readonly rootIno: number;
 }
 
 const IDLE_VNODES = 256;
+const NAMES = 2048;
 
 export class Mount {
-  readonly disk: Disk;
+  readonly disk: BlockDevice;
   readonly context: FsContext;
   /** log2 of the file system's block size and of the disk's unit. */
   readonly fsBshift: number;
   readonly devBshift: number;
   readonly ops: MountOps;
-  readonly #vnodes: Map<number, Vnode>;
-  readonly #idle: Tailq<Vnode>;
-  /** Calls of vget under way, and whether new ones are refused. */
-  #gets: number;
-  #ending: boolean;
+  readonly flags: MountFlag;
+  readonly trans: Transactions;
+  /** @bsd #Y mnt_wapbl */
+  readonly journal: Journal | null;
+  readonly vnodes: VnodeCache;
+  readonly names: NameCache;
+  /** Unless it is mounted, new users are refused. */
+  #state: "mounted" | "ending" | "ended";
 
-  constructor(disk: Disk, context: FsContext, fsBshift: number, devBshift: number, ops: MountOps) {
+  constructor(options: MountOptions) {
+    const { disk, context, ops } = options;
     this.disk = disk;
     this.context = context;
-    this.fsBshift = fsBshift;
-    this.devBshift = devBshift;
+    this.fsBshift = options.fsBshift;
+    this.devBshift = options.devBshift;
     this.ops = ops;
-    this.#vnodes = new Map();
-    this.#idle = new Tailq<Vnode>();
-    this.#gets = 0;
-    this.#ending = false;
+    this.flags = options.flags ?? 0;
+    this.trans = options.trans ?? new Fstrans(context.bufs.sched, disk.name);
+    this.journal = options.journal ?? null;
+    this.vnodes = new VnodeCache(this, options.idleVnodes ?? IDLE_VNODES);
+    this.names = new NameCache(options.names ?? NAMES);
+    this.#state = "mounted";
   }
 
   /** The root directory, referenced. @throws {ErrnoError} ENOTDIR, EIO. @bsd #Y VFS_ROOT */
@@ -65,86 +103,101 @@ export class Mount {
     throw new ErrnoError(Errno.ENOTDIR, `${this.ops.fsName}: root inode ${vp.ino} is a ${vp.type}`);
   }
 
-  /** The vnode of an inode, referenced. @throws {ErrnoError} EIO; ENOMEM; ENXIO: the mount is ending. @bsd #Y VFS_VGET */
+  /**
+   * The vnode of an inode, referenced; asleep while it is read, or while an old one is being ended.
+   * @throws {ErrnoError} EIO; ENOMEM; ENXIO: the mount is ending.   @bsd #Y VFS_VGET
+   */
   *vget(ino: number): Sleeps<Vnode> {
-    if (this.#ending) throw new ErrnoError(Errno.ENXIO, `inode ${ino}: the mount is ending`);
-    this.#gets++;
-    try {
-      return yield* this.ops.vget(ino);
-    } finally {
-      this.#gets--;
-    }
+    if (this.#state !== "mounted")
+      throw new ErrnoError(Errno.ENXIO, `inode ${ino}: the mount is ending`);
+    const found = this.vnodes.lookup(ino);
+    return found ?? (yield* this.vnodes.get(ino, this.#load));
   }
 
-  /** The cached vnode of an inode, referenced, or null. @bsd #Y vcache_get */
+  /** The cached vnode of an inode, referenced, or null. Plain. @bsd #Y vcache_tryvget */
   cached(ino: number): Vnode | null {
-    const vp = this.#vnodes.get(ino);
-    if (vp === undefined) return null;
-    this.vref(vp);
-    return vp;
+    return this.vnodes.lookup(ino);
   }
 
   /** Enter a new vnode, which its maker references. => its inode has none. */
   enter(vp: Vnode): void {
-    if (this.#vnodes.has(vp.ino)) panic(`mount: inode ${vp.ino} has a vnode already`);
-    this.#vnodes.set(vp.ino, vp);
-    for (let excess = this.#idle.length - IDLE_VNODES; excess > 0; excess--) {
-      this.#reclaim(this.#idle.first!);
-    }
+    this.vnodes.enter(vp);
   }
 
-  /** One more user. @bsd #Y vref(9) */
+  /** One more user. => the caller knows that somebody uses it, or that it is idle. @bsd #Y vref(9) */
   vref(vp: Vnode): void {
-    if (vp.useCount === 0) this.#idle.remove(vp);
-    vp.useCount++;
+    this.vnodes.ref(vp);
   }
 
-  /** One user less; the vnode stays cached. @bsd #Y vrele(9) */
+  /**
+   * One user less; the vnode stays cached. What the file system has to do when the last one leaves
+   * is done by a thread.   @bsd #Y vrele(9), vrele_async
+   */
   vrele(vp: Vnode): void {
-    if (!(vp.useCount > 0)) panic(`vrele: inode ${vp.ino} has ${vp.useCount} users`);
-    vp.useCount--;
-    if (vp.useCount === 0) this.#idle.insertTail(vp);
+    this.vnodes.release(vp);
   }
 
-  /** End the mount, asleep until read-ahead has ended. @throws {ErrnoError} EBUSY: a vnode is in use; its inode is named. @bsd #P[read-only] VFS_UNMOUNT */
+  /** Unlock a vnode (see vnLock), and one user less; what has to be done for the last one is done on return. @bsd #Y vput(9) */
+  *vput(vp: Vnode): Sleeps<void> {
+    vp.lock.exit();
+    this.trans.done();
+    yield* this.vnodes.releaseNow(vp);
+  }
+
+  /** Write everything that is dirty, vnodes and metadata blocks. @returns OK; the first error: EIO, ENOSPC, … @bsd #Y VFS_SYNC MNT_WAIT */
+  *sync(): Sleeps<Errno> {
+    const { syncer, cache } = this.context;
+    const vnodes = yield* syncer.sync(this);
+    const blocks = yield* cache.flushDevice(this.disk, true);
+    const stable = yield* this.#syncDisk();
+    if (vnodes !== Errno.OK) return vnodes;
+    return blocks === Errno.OK ? stable : blocks;
+  }
+
+  /**
+   * End the mount: what is dirty is written, then all vnodes end. After an error it goes on as before; a
+   * mount that has ended stays so.
+   * @throws {ErrnoError} EBUSY: a vnode is in use, its inode is named, or another unmount is under way; EIO,
+   *   ENOSPC, …: something cannot be written.   @bsd #P[no MNT_FORCE] VFS_UNMOUNT, dounmount
+   */
   *unmount(): Sleeps<void> {
+    if (this.#state === "ended") return;
+    yield* this.vnodes.settle();
+    if (this.#state === "ending") throw new ErrnoError(Errno.EBUSY, "unmount: it is under way");
     this.#checkUnused();
-    this.#ending = true; // from here on nobody gets a vnode that has no user
+    this.#state = "ending"; // from here on nobody gets a vnode that has no user
     try {
-      for (let vp = this.#idle.first; vp !== null; vp = this.#idle.first) {
-        yield* this.context.pages.drain(vp.object);
-        this.#checkUnused();
-        this.#reclaim(vp);
+      if ((this.flags & MountFlag.RDONLY) === 0) {
+        const error = yield* this.sync();
+        if (error !== Errno.OK) throw new ErrnoError(error, `unmount: ${this.disk.name}`);
       }
+      yield* this.vnodes.flush();
+      this.#checkUnused();
+      this.names.clear();
       this.context.cache.invalidate(this.disk);
+      this.#state = "ended";
     } catch (error) {
-      this.#ending = false;
+      this.#state = "mounted";
       throw error;
     }
   }
 
   /** Vnodes that are in use. */
   get usedVnodes(): number {
-    return this.#vnodes.size - this.#idle.length;
+    return this.vnodes.used;
+  }
+
+  *#syncDisk(): Sleeps<Errno> {
+    return this.disk.syncCache === undefined ? Errno.OK : yield* this.disk.syncCache();
   }
 
   /** @throws {ErrnoError} EBUSY: a vnode is in use, or on its way. */
   #checkUnused(): void {
-    if (this.#gets > 0) throw new ErrnoError(Errno.EBUSY, "unmount: an inode is being read");
-    for (const vp of this.#vnodes.values()) {
-      if (vp.useCount > 0) throw new ErrnoError(Errno.EBUSY, `unmount: inode ${vp.ino} is in use`);
-    }
+    if (this.vnodes.loading > 0)
+      throw new ErrnoError(Errno.EBUSY, "unmount: an inode is being read");
+    const vp = this.vnodes.firstUsed();
+    if (vp !== null) throw new ErrnoError(Errno.EBUSY, `unmount: inode ${vp.ino} is in use`);
   }
 
-  /** Throw an idle vnode away with its pages. @bsd #P[clean pages] vclean */
-  #reclaim(vp: Vnode): void {
-    this.#idle.remove(vp);
-    if (this.context.pages.flush(vp.object) > 0) {
-      // Read-ahead still fills some of its pages: it stays, as the youngest.
-      this.#idle.insertTail(vp);
-      return;
-    }
-    this.context.pages.destroyObject(vp.object);
-    this.#vnodes.delete(vp.ino);
-  }
+  readonly #load = (ino: number): Sleeps<Vnode> => this.ops.vget(ino);
 }

@@ -1,12 +1,16 @@
 /**
- * Name lookup: from a path to a vnode.
+ * Name lookup: from a path to a vnode, or to the directory in which a name is to be made or removed.
  *
  * Walks component by component, follows symlinks (at most 32 in one lookup), and stays below the
- * root: `..` of the root is the root, an absolute symlink begins there. Follows vfs_lookup.c.
+ * root: `..` of the root is the root, an absolute symlink begins there. A directory is locked, shared,
+ * while a name is looked up in it, and what is found goes into the mount's name cache. Follows
+ * vfs_lookup.c.
  */
 import { Errno, ErrnoError, encodeName } from "@physio/kern";
 import type { Sleeps } from "@physio/sched";
+import { RW_READER } from "@physio/sched";
 import type { Vnode } from "./vnode.ts";
+import { vnLock, vnUnlock } from "./vnode-io.ts";
 
 /** @bsd #Y sys/sys/param.h MAXSYMLINKS */
 export const MAXSYMLINKS = 32;
@@ -72,38 +76,80 @@ class Walk {
   }
 }
 
-/** Look `name` up where the walk stands; an error says in which path. */
-function* lookup(walk: Walk, name: string): Sleeps<Vnode> {
+/**
+ * The vnode `name` of a directory, referenced, or null: there is no such name. The mount's name cache is
+ * asked first, and told.
+ * => `dvp` is locked, to share or alone. @throws {ErrnoError} EIO.   @bsd #Y cache_lookup, VOP_LOOKUP
+ */
+export function* lookupIn(dvp: Vnode, name: string): Sleeps<Vnode | null> {
+  const { names } = dvp.mount;
+  const known = names.lookup(dvp, name);
+  if (known === null) return null;
+  if (known?.state === "loaded") {
+    known.mount.vref(known);
+    return known;
+  }
   try {
-    return yield* walk.at.ops.lookup(walk.at, name);
+    const vp = yield* dvp.ops.lookup(dvp, name);
+    names.enter(dvp, name, vp);
+    return vp;
   } catch (error) {
-    throw error instanceof ErrnoError ? walk.fail(error.errno, error.what) : error;
+    if (!(error instanceof ErrnoError) || error.errno !== Errno.ENOENT) throw error;
+    names.enter(dvp, name, null);
+    return null;
   }
 }
 
-/** Take one component. */
-function* step(walk: Walk, name: string): Sleeps<void> {
+/** Look `name` up where the walk stands. @returns null: there is none. An error says in which path. */
+function* lookup(walk: Walk, name: string): Sleeps<Vnode | null> {
   const { at } = walk;
   if (at.type !== "directory")
     throw walk.fail(Errno.ENOTDIR, `"${name}" is looked up in a ${at.type}`);
   if (encodeName(name).length > NAME_MAX)
     throw walk.fail(Errno.ENAMETOOLONG, "a name over 255 bytes");
-  if (name === ".." && at === walk.root) return;
-  const vp = yield* lookup(walk, name);
-  const followed = walk.left.length > 0 || walk.follow || walk.directory;
-  if (vp.type !== "symlink" || !followed) {
-    walk.moveTo(vp);
-    return;
+  if (name === ".." && at === walk.root) {
+    at.mount.vref(at);
+    return at;
   }
+  yield* vnLock(at, RW_READER);
   try {
-    walk.splice(yield* vp.ops.readlink(vp));
+    return yield* lookupIn(at, name);
+  } catch (error) {
+    throw error instanceof ErrnoError ? walk.fail(error.errno, error.what) : error;
   } finally {
-    vp.mount.vrele(vp);
+    vnUnlock(at);
   }
+}
+
+/** Go on with the target of a symlink, which is given back. */
+function* follow(walk: Walk, link: Vnode): Sleeps<void> {
+  try {
+    yield* vnLock(link, RW_READER);
+    let target = "";
+    try {
+      target = yield* link.ops.readlink(link);
+    } finally {
+      vnUnlock(link);
+    }
+    walk.splice(target);
+  } finally {
+    link.mount.vrele(link);
+  }
+}
+
+/** Take one component. */
+function* step(walk: Walk, name: string): Sleeps<void> {
+  const vp = yield* lookup(walk, name);
+  if (vp === null)
+    throw walk.fail(Errno.ENOENT, `no "${name}" in directory inode ${walk.at.ino}`);
+  const followed = walk.left.length > 0 || walk.follow || walk.directory;
+  if (vp.type === "symlink" && followed) yield* follow(walk, vp);
+  else walk.moveTo(vp);
 }
 
 /**
  * The vnode that `path` names, from `root` on, referenced.
+ * => the caller has no vnode locked.
  * @throws {ErrnoError} ENOENT; ENOTDIR; ELOOP: too many symlinks; ENAMETOOLONG; EINVAL: a NUL; EIO.
  * @bsd #P[one mount, no credentials] namei(9)
  */
@@ -121,4 +167,58 @@ export function* namei(root: Vnode, path: string, options: NameiOptions = {}): S
     walk.at.mount.vrele(walk.at);
     throw error;
   }
+}
+
+/** Where a name is to be made, removed or given. */
+export interface ParentLookup {
+  /** The directory, referenced, not locked. */
+  readonly dvp: Vnode;
+  /** The last component: a name of at most 255 bytes, or "." or ".."; "." for the root itself. */
+  readonly name: string;
+  /** What it is now, referenced; null: there is none. */
+  readonly vp: Vnode | null;
+  /** The path ends in a slash: only a directory may be meant. */
+  readonly trailingSlash: boolean;
+}
+
+/**
+ * The directory of the last component of `path`, and what is there now. Whether "." or a slash at the end
+ * is wrong depends on what the caller is about to do, so they are told, not judged. With `follow` a
+ * symlink there is followed, to where its target is or would be.
+ * => the caller has no vnode locked; he gives `dvp` and `vp` back. Before he changes the directory he
+ * locks it alone and asks `lookupIn` again: others were free to change it.
+ * @throws {ErrnoError} ENOENT, ENOTDIR: not a directory on the way; ELOOP; ENAMETOOLONG; EINVAL: a NUL; EIO.
+ * @bsd #P[not locked] namei(9) CREATE, DELETE, RENAME with LOCKPARENT
+ */
+export function* lookupParent(
+  root: Vnode,
+  path: string,
+  options: NameiOptions = {},
+): Sleeps<ParentLookup> {
+  const walk = new Walk(root, path, true);
+  try {
+    const endsInDot = /(^|\/)\.\/*$/.test(path);
+    for (;;) {
+      const name = endsInDot ? undefined : walk.left.at(-1);
+      while (walk.left.length > (name === undefined ? 0 : 1)) yield* step(walk, walk.left.shift()!);
+      if (name === undefined) return parentItself(walk);
+      walk.left.length = 0;
+      const vp = yield* lookup(walk, name);
+      if (vp?.type !== "symlink" || options.follow !== true) {
+        return { dvp: walk.at, name, vp, trailingSlash: walk.directory };
+      }
+      yield* follow(walk, vp);
+    }
+  } catch (error) {
+    walk.at.mount.vrele(walk.at);
+    throw error;
+  }
+}
+
+/** The path names the directory where the walk stands. */
+function parentItself(walk: Walk): ParentLookup {
+  const { at } = walk;
+  if (at.type !== "directory") throw walk.fail(Errno.ENOTDIR, `is a ${at.type}`);
+  at.mount.vref(at);
+  return { dvp: at, name: ".", vp: at, trailingSlash: walk.directory };
 }

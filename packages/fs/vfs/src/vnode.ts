@@ -3,19 +3,27 @@
  *
  * A vnode ties together a file system's inode (`data`), the operations on it and the object that
  * holds its pages. It is referenced while in use; unreferenced ones stay in their mount's cache
- * with their pages until room is needed. Follows sys/vnode.h.
+ * with their pages until room is needed (vnode-cache.ts). Follows sys/vnode.h.
+ *
+ * `lock` orders what is done with the file as a whole: those who read it or look names up in it share
+ * the lock, those who write, truncate, sync or end it have it alone. It is taken with `vnLock`, by
+ * whoever calls the operation, never by the operation. Page requests take no vnode lock, so a fault on
+ * a mapping of the file never waits for a reader of it.
  *
  * Operations of the I/O path return an errno; those on names and attributes, which are crossed once
  * a call, throw ErrnoError.
  */
 
-import type { Disk, OutputCounter } from "@physio/blkio";
+import type { BlockDevice, BufOwner } from "@physio/blkio";
 import type { Uio } from "@physio/carriers";
-import type { Bytes, Errno, FileOffset } from "@physio/kern";
-import { NO_FRAME } from "@physio/kern";
-import type { Sleeps } from "@physio/sched";
-import type { UvmObject } from "@physio/uvm";
+import type { Bits, Bytes, Errno, FileOffset } from "@physio/kern";
+import { bitset } from "@physio/kern";
+import type { DescribesWait, Sleeps } from "@physio/sched";
+import { RwLock } from "@physio/sched";
+import type { PageRequest, PagerOps, Pgo, UvmObject } from "@physio/uvm";
+import { PageTag } from "@physio/uvm";
 import type { Mount } from "./mount.ts";
+import { syncDelay } from "./delays.ts";
 
 /** What a vnode is; the words that debugfs and stat use. */
 export type VnodeType =
@@ -72,31 +80,37 @@ export class BlockMap {
   }
 }
 
-/** A request to getpages. */
-export class PageRequest {
-  /** First page: a page-aligned offset in the file. */
-  offset: FileOffset;
-  /** Pages wanted, and which of them must not be missing. */
-  count: number;
-  center: number;
-  /** For writing. */
-  write: boolean;
-  /** Pgo bits. */
-  flags: number;
-  /** Result: frames, busy for the caller; NO_FRAME where there is none. Entries may be preset to DONTCARE. */
-  readonly pages: Int32Array;
+/** How read and write are done. Values of sys/vnode.h IO_*. @bsd #Y IO_APPEND, IO_SYNC, IO_DSYNC, IO_DIRECT, IO_JOURNALLOCKED */
+export const IoFlag = bitset<"IoFlag">()({
+  APPEND: 0x02, //        write: at the end of the file
+  SYNC: 0x04, //          write: data and attributes are on the disk on return
+  NOREUSE: 0x08, //       pages are not kept: a pass over a huge file
+  DIRECT: 0x10, //        past the page cache, where that can be
+  DSYNC: 0x20, //         write: data are on the disk on return
+  JOURNALLOCKED: 0x40, // the caller is in a journal transaction already
+});
+export type IoFlag = Bits<"IoFlag">;
 
-  constructor(maxPages: number) {
-    this.offset = 0;
-    this.count = 0;
-    this.center = 0;
-    this.write = false;
-    this.flags = 0;
-    this.pages = new Int32Array(maxPages).fill(NO_FRAME);
-  }
-}
+/** How fsync is done. Values of sys/vnode.h FSYNC_*. @bsd #Y FSYNC_WAIT, FSYNC_DATAONLY, FSYNC_RECLAIM, FSYNC_LAZY */
+export const FsyncFlag = bitset<"FsyncFlag">()({
+  WAIT: 0x1, //     on return everything is on the disk
+  DATAONLY: 0x2, // times need not be
+  RECLAIM: 0x4, //  the vnode is being ended
+  LAZY: 0x8, //     the syncer: start what is due
+});
+export type FsyncFlag = Bits<"FsyncFlag">;
 
-/** What a file system does with its vnodes. @bsd #P[the read side] sys/kern/vnode_if.src */
+/**
+ * Where a vnode is in its life: in use or idle; being written back to be ended, when nobody can get
+ * it; ended.   @bsd #Y VI_XLOCK, VI_CLEAN; VS_LOADED, VS_RECLAIMING, VS_RECLAIMED
+ */
+export type VnodeState = "loaded" | "cleaning" | "dead";
+
+/**
+ * What a file system does with its vnodes. => the caller holds `lock`: shared for lookup, readdir,
+ * readlink, getattr, read; alone for write, fsync, inactive, reclaim; not at all for the operations
+ * on pages, bmap and putpages.   @bsd #P[names are looked up, not made] sys/kern/vnode_if.src
+ */
 export interface VnodeOps {
   /** The vnode `name` of a directory, referenced. @throws {ErrnoError} ENOENT; EIO. */
   lookup(dvp: Vnode, name: string): Sleeps<Vnode>;
@@ -106,14 +120,28 @@ export interface VnodeOps {
   readlink(vp: Vnode): Sleeps<string>;
   getattr(vp: Vnode): Attributes;
   /** Read file data at `uio.offset`. @returns OK (a short read at the end of the file); EIO; ENOMEM; EFAULT. */
-  read(vp: Vnode, uio: Uio, noReuse: boolean): Sleeps<Errno>;
-  /** Pages of the file for reading. @returns OK; EINVAL: past the end; EIO; ENOMEM; EBUSY (asynchronous). */
+  read(vp: Vnode, uio: Uio, flags: IoFlag): Sleeps<Errno>;
+  /** Write file data at `uio.offset`; the file grows. @returns OK; EIO; ENOSPC; EFBIG; ENOMEM; EFAULT; EROFS. */
+  write(vp: Vnode, uio: Uio, flags: IoFlag): Sleeps<Errno>;
+  /** Pages of the file that are resident, without sleeping. @returns OK; EBUSY: the centre page is not; EINVAL: past the end. */
+  getpagesNow(vp: Vnode, request: PageRequest): Errno;
+  /** Pages of the file. @returns OK; EINVAL: past the end; EIO; ENOMEM; ENOSPC; EBUSY (asynchronous). */
   getpages(vp: Vnode, request: PageRequest): Sleeps<Errno>;
+  /** Write back, free or deactivate pages of [`lo`, `hi`), `hi` 0: to the end. @returns OK; EDEADLK: BUSYFAIL; EIO, ENOSPC, … */
+  putpages(vp: Vnode, lo: FileOffset, hi: FileOffset, flags: Pgo): Sleeps<Errno>;
+  /** Everything of the file that is not on the disk yet goes there. No flags: WAIT. @returns OK; EIO, ENOSPC. @bsd #P[whole file] VOP_FSYNC */
+  fsync(vp: Vnode, flags?: FsyncFlag): Sleeps<Errno>;
   /** Where logical block `lbn` is. @returns OK; EIO: a pointer outside of the file system; ENOMEM. */
   bmap(vp: Vnode, lbn: number, out: BlockMap): Sleeps<Errno>;
+  /** Whether `inactive` has anything to do now; absent: always. Plain, since most users leave nothing behind. */
+  inactiveDue?(vp: Vnode): boolean;
+  /** The last user has left. @returns whether the vnode is worthless (its file is gone): it ends at once. @bsd #Y VOP_INACTIVE */
+  inactive?(vp: Vnode): Sleeps<boolean>;
+  /** The vnode ends; its pages are gone. @returns OK; EIO, …: something of it could not be written, and it stays. @bsd #Y VOP_RECLAIM */
+  reclaim?(vp: Vnode): Sleeps<Errno>;
 }
 
-export class Vnode implements OutputCounter {
+export class Vnode implements BufOwner, DescribesWait {
   readonly type: VnodeType;
   readonly mount: Mount;
   readonly ops: VnodeOps;
@@ -123,13 +151,29 @@ export class Vnode implements OutputCounter {
   readonly data: unknown;
   readonly object: UvmObject;
   /** Where its blocks are. */
-  readonly disk: Disk;
+  readonly disk: BlockDevice;
   /** Bytes of the file, and what it will be once a write under way has ended. */
   size: Bytes;
   writeSize: Bytes;
   useCount: number;
+  /** Set by the vnode cache. */
+  state: VnodeState;
+  /** See the head of this file. */
+  readonly lock: RwLock;
+  /** Writes under way: two for each master of page I/O, one for each piece and each metadata block. @bsd #Y v_numoutput */
   numOutput: number;
-  /** Links of the mount's list of unreferenced vnodes. */
+  /** Metadata blocks of its own that wait to be written. @bsd #P[a count] v_dirtyblkhd */
+  dirtyBufs: number;
+  /** The syncer looks after it: it may have dirty pages or blocks. Set by the syncer. @bsd #Y VI_ONWORKLST */
+  onWorklist: boolean;
+  /** The syncer's: the slot that it is in; −1: none. */
+  worklistSlot: number;
+  /** It has been mapped, for writing, and pages may have been written through such a mapping. @bsd #Y VV_MAPPED, VI_WRMAP, VI_WRMAPDIRTY */
+  mapped: boolean;
+  writeMapped: boolean;
+  writeMapDirty: boolean;
+  /** The vnode cache's: the list of unreferenced vnodes that it is on, and its links. */
+  unused: "idle" | "inactive" | null;
   next: Vnode | null;
   prev: Vnode | null;
 
@@ -141,6 +185,7 @@ export class Vnode implements OutputCounter {
     size: Bytes,
     object: UvmObject,
     data: unknown,
+    disk: BlockDevice = mount.disk,
   ) {
     this.type = type;
     this.mount = mount;
@@ -148,16 +193,75 @@ export class Vnode implements OutputCounter {
     this.ino = ino;
     this.data = data;
     this.object = object;
-    this.disk = mount.disk;
+    this.disk = disk;
     this.size = size;
     this.writeSize = size;
     this.useCount = 1;
+    this.state = "loaded";
+    this.lock = new RwLock(mount.context.bufs.sched, `inode ${ino}`);
     this.numOutput = 0;
+    this.dirtyBufs = 0;
+    this.onWorklist = false;
+    this.worklistSlot = -1;
+    this.mapped = false;
+    this.writeMapped = false;
+    this.writeMapDirty = false;
+    this.unused = null;
     this.next = null;
     this.prev = null;
+    object.pager = new VnodePager(this);
+  }
+
+  /** Whether something of it may not be on the disk yet. */
+  get dirty(): boolean {
+    const { index } = this.object;
+    return this.onWorklist || this.dirtyBufs > 0 || this.numOutput > 0 || index.any(PageTag.DIRTY);
+  }
+
+  /** A metadata block of its own waits to be written. @bsd #P[the list is the buffer cache's] reassignbuf */
+  onDirtyBuf(): void {
+    if (!this.onWorklist) this.mount.context.syncer.add(this, syncDelay(this.type));
+  }
+
+  describeWait(): string {
+    return `inode ${this.ino} of ${this.mount.disk.name}: ${this.state}, ${this.numOutput} writes under way`;
   }
 
   [Symbol.for("nodejs.util.inspect.custom")](): string {
     return `Vnode(${this.type} ${this.ino} of ${this.mount.disk.name}, ${this.size} bytes, ${this.useCount} uses, ${this.object.pageCount} pages)`;
+  }
+}
+
+/** What uvm calls up through: the vnode's own operations. @bsd #Y uvm_vnodeops */
+class VnodePager implements PagerOps {
+  readonly #vp: Vnode;
+
+  constructor(vp: Vnode) {
+    this.#vp = vp;
+  }
+
+  getNow(request: PageRequest): Errno {
+    return this.#vp.ops.getpagesNow(this.#vp, request);
+  }
+
+  get(request: PageRequest): Sleeps<Errno> {
+    return this.#vp.ops.getpages(this.#vp, request);
+  }
+
+  put(lo: FileOffset, hi: FileOffset, flags: Pgo): Sleeps<Errno> {
+    return this.#vp.ops.putpages(this.#vp, lo, hi, flags);
+  }
+
+  reference(): void {
+    this.#vp.mount.vref(this.#vp);
+  }
+
+  detach(): void {
+    this.#vp.mount.vrele(this.#vp);
+  }
+
+  mapped(write: boolean): void {
+    this.#vp.mapped = true;
+    if (write) this.#vp.writeMapped = true;
   }
 }

@@ -1,11 +1,11 @@
 /** Mounts: the vnode cache, reclaim of idle vnodes, unmount. */
-import { Errno, ErrnoError, errnoName, Panic } from "@physio/kern";
+import { Errno, errnoName, Panic } from "@physio/kern";
 import { Pg } from "@physio/uvm";
 import { describe, expect, test } from "vitest";
 import type { Vnode } from "../src/index.ts";
 import { Mount } from "../src/index.ts";
 import type { Tree } from "./memory-fs.ts";
-import { MemoryFs } from "./memory-fs.ts";
+import { errorOf, MemoryFs } from "./memory-fs.ts";
 
 const IDLE_LIMIT = 256;
 
@@ -14,7 +14,7 @@ function files(count: number): MemoryFs {
   return new MemoryFs(tree);
 }
 
-const get = (fs: MemoryFs, ino: number): Vnode => fs.sched.runSync(fs.vget(ino));
+const get = (fs: MemoryFs, ino: number): Vnode => fs.get(ino);
 
 /** Give a vnode a page. @returns the frame, busy. */
 function addPage(fs: MemoryFs, vp: Vnode, index: number): number {
@@ -22,16 +22,6 @@ function addPage(fs: MemoryFs, vp: Vnode, index: number): number {
   const frame = pages.alloc(vp.object, index);
   pages.activate(frame);
   return frame;
-}
-
-function errorOf(run: () => unknown): string {
-  try {
-    run();
-    return "none";
-  } catch (error) {
-    if (!(error instanceof ErrnoError)) throw error;
-    return errnoName(error.errno);
-  }
 }
 
 describe("the vnode cache", () => {
@@ -145,16 +135,26 @@ describe("unmount", () => {
     fs.finish();
   });
 
-  test.each([3, 4])("is EBUSY when somebody takes inode %i while it sleeps", (ino) => {
+  test("gives a vnode that it is ending to nobody", () => {
     const { fs, frame, result } = unmounting();
-    const taken = fs.mount.cached(ino)!;
+    expect(fs.mount.cached(3)).toBe(null);
+    fs.mount.context.pages.unbusy(frame);
+    fs.sched.pump();
+    expect(result()).toBe("none");
+    fs.finish();
+  });
+
+  test("is EBUSY when somebody takes another inode while it sleeps", () => {
+    const { fs, frame, result } = unmounting();
+    const taken = fs.mount.cached(4)!;
+    expect(errorOf(() => fs.get(3))).toBe("ENXIO");
     fs.mount.context.pages.unbusy(frame);
     fs.sched.pump();
     expect(result()).toBe("EBUSY");
-    expect(fs.mount.cached(ino)).toBe(taken);
-    expect(fs.mount.usedVnodes).toBe(1);
-    fs.mount.vrele(taken);
-    fs.mount.vrele(taken);
+    expect(fs.mount.cached(4)).toBe(taken);
+    const again = get(fs, 3); // the mount goes on
+    expect([fs.mount.usedVnodes, again.useCount]).toEqual([2, 1]);
+    for (const vp of [again, taken, taken]) fs.mount.vrele(vp);
     fs.finish();
   });
 });
@@ -176,7 +176,8 @@ describe("the root", () => {
 
   test("of two mounts are two vnodes", () => {
     const fs = files(1);
-    const other = new Mount(fs.mount.disk, fs.mount.context, 10, 9, fs);
+    const { disk, context } = fs;
+    const other = new Mount({ disk, context, fsBshift: 10, devBshift: 9, ops: fs });
     const vp = get(fs, 3);
     expect(other.cached(3)).toBe(null);
     fs.mount.vrele(vp);

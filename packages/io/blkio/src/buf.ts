@@ -10,14 +10,21 @@
  */
 import type { Bits, Bytes, Errno, FileOffset, VirtAddr } from "@physio/kern";
 import { bitset, Errno as E, errnoName, formatBits } from "@physio/kern";
+import type { Sleeps } from "@physio/sched";
 
 export const BufFlag = bitset<"BufFlag">()({
   READ: 0x01, //   b: from the disk to memory; clear: to the disk
   ASYNC: 0x02, //  b: nobody waits; released when done
+  AGE: 0x04, //    b: cached: the next to give its memory up; page I/O: an output of its own ends when its pages are done
+  DELWRI: 0x08, // c: a delayed write: the data are newer than the disk's; set by bdwrite, cleared when the write starts
   BUSY: 0x10, //   c: somebody holds it
   WANTED: 0x20, // c: somebody waits for BUSY to clear
-  DONE: 0x40, //   set by biodone, cleared when I/O starts: the data are what the disk has
+  DONE: 0x40, //   set by biodone and bdwrite, cleared when I/O starts: the data are valid
   INVAL: 0x80, //  b: contents are worthless; brelse throws it away
+  FUA: 0x100, //   b: a write: it is done only when the data are lasting
+  FLUSH: 0x200, // b: no data: it is done when all writes that the disk was given before are lasting
+  ENDED: 0x400, // d: biodone was called, completion is on its way; cleared by completion
+  RETRY: 0x800, // c: a delayed write of it failed; only a flush tries again
 });
 export type BufFlag = Bits<"BufFlag">;
 
@@ -31,6 +38,23 @@ export const BufPriority = Object.freeze({
 /** Whoever counts writes in flight (a vnode): BSD's v_numoutput, without knowing vnodes here. */
 export interface OutputCounter {
   numOutput: number;
+}
+
+/** Whose blocks the cache holds (a vnode): BSD's v_dirtyblkhd, without knowing vnodes here. */
+export interface BufOwner extends OutputCounter {
+  /** Delayed writes of its blocks; the cache counts. */
+  dirtyBufs: number;
+  /** Called when one more of its blocks waits to be written. => it does not sleep. @bsd #P[the worklist is the owner's] reassignbuf */
+  onDirtyBuf?(): void;
+}
+
+/** Where bufs go: a disk, or what stands in front of one. @bsd #Y VOP_STRATEGY of a device's vnode */
+export interface BlockDevice {
+  readonly name: string;
+  /** Start the transfer that `buf` describes; never sleeps; biodone tells its end. */
+  strategy(buf: Buf): void;
+  /** All that was written is lasting on return; absent: it is anyway. @returns OK; EIO: it may not be. */
+  syncCache?(): Sleeps<Errno>;
 }
 
 export class Buf {
@@ -54,6 +78,9 @@ export class Buf {
   output: OutputCounter | null;
   /** d: parts of a transfer that a driver's limit cut up and that are not done yet. */
   pendingParts: number;
+  /** c: a cached block's disk, and whose block it is. */
+  disk: BlockDevice | null;
+  owner: BufOwner | null;
   /** c: links of the free list. */
   next: Buf | null;
   prev: Buf | null;
@@ -72,6 +99,8 @@ export class Buf {
     this.private = null;
     this.output = null;
     this.pendingParts = 0;
+    this.disk = null;
+    this.owner = null;
     this.next = null;
     this.prev = null;
   }

@@ -9,12 +9,13 @@
  * vfs_bio.c (biodone, biowait, getiobuf, nestiobuf_setup, nestiobuf_done).
  */
 import type { Bytes } from "@physio/kern";
-import { Errno, panic, Stailq } from "@physio/kern";
+import { Errno, formatBits, panic, Stailq } from "@physio/kern";
 import type { Scheduler, Sleeps } from "@physio/sched";
 import { SoftIntr } from "@physio/sched";
 import type { Trace } from "@physio/trace";
 import { Ktr, traceEvent } from "@physio/trace";
-import { Buf, BufFlag } from "./buf.ts";
+import type { OutputCounter } from "./buf.ts";
+import { Buf, BufFlag, BufPriority } from "./buf.ts";
 
 export type CompletionPolicy = "inline" | "softintr";
 
@@ -55,6 +56,7 @@ export class IoBufs {
   get(): Buf {
     const buf = this.#spare.removeHead() ?? new Buf();
     buf.flags = BufFlag.BUSY;
+    buf.priority = BufPriority.NONCRITICAL;
     buf.error = Errno.OK;
     buf.iodone = null;
     buf.private = null;
@@ -65,16 +67,23 @@ export class IoBufs {
     return buf;
   }
 
-  /** Give back what `get` returned. @bsd #Y putiobuf */
+  /** Give back what `get` returned. => it is busy, and no transfer of it is under way. @bsd #Y putiobuf */
   put(buf: Buf): void {
+    if ((buf.flags & (BufFlag.BUSY | BufFlag.ENDED)) !== BufFlag.BUSY)
+      panic(`putiobuf: block ${buf.blkno}: ${formatBits(BufFlag, buf.flags)}`);
     buf.flags = 0;
     this.outstanding--;
     this.#spare.insertTail(buf);
   }
 
-  /** The transfer has ended. => `error` and `resid` are set; called once a start. @bsd #Y biodone */
+  /** The transfer has ended. => `error` and `resid` are set; called once a start, of a busy buf. @bsd #Y biodone */
   biodone(buf: Buf): void {
-    if ((buf.flags & BufFlag.DONE) !== 0) panic(`biodone: block ${buf.blkno} is done already`);
+    const state = buf.flags & (BufFlag.BUSY | BufFlag.DONE | BufFlag.ENDED);
+    if (state !== BufFlag.BUSY) {
+      const why = (state & BufFlag.BUSY) === 0 ? "not busy" : "done already";
+      panic(`biodone: block ${buf.blkno}, ${buf.bcount} bytes, is ${why}`);
+    }
+    buf.flags |= BufFlag.ENDED;
     this.trace.record(DONE, buf.blkno, buf.bcount, buf.error, buf.flags);
     if (this.#softintr === null) {
       this.#complete(buf);
@@ -100,14 +109,15 @@ export class IoBufs {
     buf.resid = size;
     buf.private = master;
     buf.output = master.output;
-    buf.iodone = (piece) => this.#nestedDone(piece);
+    buf.iodone = this.#nestedDone;
     if ((buf.flags & BufFlag.READ) === 0 && buf.output !== null) buf.output.numOutput++;
   }
 
   /** Account for `bytes` of `master` that are finished, by a piece or without one. @bsd #Y nestiobuf_done */
   nestDone(master: Buf, bytes: Bytes, error: Errno): void {
     if (bytes === 0) return;
-    if (!(bytes <= master.resid)) panic(`nested buf: ${bytes} bytes done of ${master.resid} left`);
+    if (!(bytes > 0 && bytes <= master.resid))
+      panic(`nested buf: ${bytes} bytes done of ${master.resid} left`);
     if (error !== Errno.OK) master.error = error;
     master.resid -= bytes;
     if (master.resid > 0) return;
@@ -115,14 +125,23 @@ export class IoBufs {
     this.biodone(master);
   }
 
-  #nestedDone(buf: Buf): void {
+  /** An output of `owner`'s less is under way. @bsd #Y vwakeup */
+  outputDone(owner: OutputCounter): void {
+    if (!(owner.numOutput > 0)) panic(`output done with ${owner.numOutput} outstanding`);
+    owner.numOutput--;
+    if (owner.numOutput === 0) this.sched.wakeup(owner);
+  }
+
+  readonly #nestedDone = (buf: Buf): void => {
     const master = buf.private as Buf;
+    if (!(buf.resid >= 0 && buf.resid <= buf.bufsize))
+      panic(`nested buf: block ${buf.blkno}: ${buf.resid} bytes left of ${buf.bufsize}`);
     const short = buf.bcount < buf.bufsize || buf.resid > 0;
     const error = buf.error === Errno.OK && short ? Errno.EIO : buf.error;
     const bytes = buf.bufsize;
     this.put(buf);
     this.nestDone(master, bytes, error);
-  }
+  };
 
   #drain(): void {
     for (let buf = this.#finished.removeHead(); buf !== null; buf = this.#finished.removeHead()) {
@@ -131,12 +150,9 @@ export class IoBufs {
   }
 
   #complete(buf: Buf): void {
-    buf.flags |= BufFlag.DONE;
+    buf.flags = (buf.flags & ~BufFlag.ENDED) | BufFlag.DONE;
     const { iodone, output } = buf;
-    if ((buf.flags & BufFlag.READ) === 0 && output !== null) {
-      output.numOutput--;
-      if (output.numOutput === 0) this.sched.wakeup(output);
-    }
+    if ((buf.flags & BufFlag.READ) === 0 && output !== null) this.outputDone(output);
     if (iodone !== null) {
       buf.iodone = null;
       iodone(buf);

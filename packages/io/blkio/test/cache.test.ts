@@ -86,6 +86,24 @@ describe("bread", () => {
     m.finish();
   });
 
+  test("that comes back short is EIO, and is not cached", () => {
+    const m = new BlkMachine();
+    const errors: Errno[] = [];
+    m.sched.spawn(
+      "reader",
+      (function* (): Sleeps<void> {
+        errors.push((yield* readBlock(m, 3)).error);
+      })(),
+    );
+    m.sched.pump();
+    const [bio] = m.waiting.splice(0);
+    bio.resid = 512;
+    bio.done!(bio);
+    m.sched.pump();
+    expect([errors, m.cache.bytes]).toEqual([[Errno.EIO], 0]);
+    m.finish();
+  });
+
   test("of a block outside of the disk is EIO, and leaves nothing", () => {
     const m = inline();
     expect(m.sched.runSync(readBlock(m, 64)).error).toBe(Errno.EIO);
@@ -202,8 +220,14 @@ describe("the cache", () => {
     ],
     [
       "a sum that is off",
-      (m) => {
-        m.cache.bytes++;
+      (_m, buf) => {
+        buf.bufsize++;
+      },
+    ],
+    [
+      "a dirty buf that is not listed",
+      (_m, buf) => {
+        buf.flags |= BufFlag.DELWRI;
       },
     ],
   ];

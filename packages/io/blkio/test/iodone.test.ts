@@ -50,6 +50,52 @@ describe("biodone", () => {
     m.finish();
   });
 
+  test.each(POLICIES)(
+    "panics when nobody holds the buf, as when a piece is done twice (%s)",
+    (completion) => {
+      const m = new BlkMachine({ completion });
+      const { buf, ends } = master(m, 2048);
+      const [first, second] = [0, 1024].map((at) => piece(m, buf, at, 1024));
+      end(m, first, Errno.OK);
+      expect(() => end(m, first, Errno.OK)).toThrow(/is not busy/);
+      end(m, second, Errno.OK);
+      expect(ends).toEqual([Errno.OK, 0]);
+      m.bufs.put(buf);
+      m.finish();
+    },
+  );
+
+  test("panics when a buf is done twice before the software interrupt has run", () => {
+    const m = new BlkMachine({ completion: "softintr" });
+    const buf = m.buf(512);
+    m.bufs.biodone(buf);
+    expect(() => m.bufs.biodone(buf)).toThrow(/512 bytes, is done already/);
+    expect(() => m.bufs.put(buf)).toThrow(Panic); // its completion is on its way
+    m.sched.pump();
+    m.bufs.put(buf);
+    expect(() => m.bufs.put(buf)).toThrow(Panic);
+    m.finish();
+  });
+
+  test("a buf that is used again has nothing left of before", () => {
+    const m = new BlkMachine();
+    const buf = m.buf(512);
+    buf.priority = BufPriority.TIMECRITICAL;
+    buf.error = Errno.EIO;
+    buf.output = { numOutput: 0 };
+    m.bufs.put(buf);
+    const again = m.bufs.get();
+    expect(again).toBe(buf);
+    expect([again.priority, again.error, again.output, again.flags]).toEqual([
+      BufPriority.NONCRITICAL,
+      Errno.OK,
+      null,
+      BufFlag.BUSY,
+    ]);
+    m.bufs.put(again);
+    m.finish();
+  });
+
   test("counts a write down and wakes who waits for the last one", () => {
     const m = new BlkMachine();
     const output = { numOutput: 2 };
@@ -216,7 +262,16 @@ describe("nested bufs", () => {
     const m = new BlkMachine();
     const { buf } = master(m, 1024);
     expect(() => m.bufs.nestDone(buf, 1025, Errno.OK)).toThrow(Panic);
+    expect(() => m.bufs.nestDone(buf, -512, Errno.OK)).toThrow(Panic);
+    expect(() => m.bufs.nestDone(buf, Number.NaN, Errno.OK)).toThrow(Panic);
     m.bufs.put(buf);
+  });
+
+  test.each([1025, -1, Number.NaN])("cannot have %d bytes left of 1024", (resid) => {
+    const m = new BlkMachine();
+    const { buf } = master(m, 2048);
+    const part = piece(m, buf, 0, 1024);
+    expect(() => end(m, part, Errno.OK, resid)).toThrow(`${resid} bytes left of 1024`);
   });
 
   const pieces = fc.array(

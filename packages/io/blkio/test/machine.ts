@@ -8,7 +8,7 @@ import { Kmem } from "@physio/pmap";
 import { Scheduler } from "@physio/sched";
 import { Trace } from "@physio/trace";
 import { expect } from "vitest";
-import type { Buf, CompletionPolicy } from "../src/index.ts";
+import type { Buf, CompletionPolicy, DiskOrder } from "../src/index.ts";
 import { BufCache, BufFlag, Disk, IoBufs } from "../src/index.ts";
 
 const FIRST_SEED = Number(process.env.PHYSIO_SEED ?? 1);
@@ -43,6 +43,12 @@ export interface MachineOptions {
   readonly sectorSize?: number;
   readonly maxTransfer?: number;
   readonly cacheLimit?: number;
+  readonly dirtyLimit?: number;
+  /** Of the disk. */
+  readonly queue?: DiskOrder;
+  readonly maxCommands?: number;
+  readonly writeCache?: boolean;
+  readonly fua?: boolean;
 }
 
 export class BlkMachine {
@@ -58,6 +64,10 @@ export class BlkMachine {
   readonly waiting: Bio[] = [];
   /** Answer every bio at once, in `start`. */
   inline = false;
+  /** The error of the next answers that are given at once; null: none. */
+  fault: ((bio: Bio) => Errno) | null = null;
+  /** Flushes that the disk has done. */
+  flushed = 0;
   readonly #frames: number;
 
   constructor(options: MachineOptions = {}) {
@@ -71,16 +81,21 @@ export class BlkMachine {
     this.#frames = this.mem.freeFrames;
     this.bufs = new IoBufs({ sched: this.sched, trace, completion });
     const limit = options.cacheLimit ?? 64 * KiB;
-    this.cache = new BufCache({ bufs: this.bufs, kmem: this.kmem, limit });
+    const { dirtyLimit = limit / 2, queue, maxCommands, writeCache, fua } = options;
+    this.cache = new BufCache({ bufs: this.bufs, kmem: this.kmem, limit, dirtyLimit });
     this.media = Uint8Array.from({ length: mediaSize }, (_, i) => (i * 7 + (i >> 9) * 31) & 0xff);
     this.disk = new Disk(this.bufs, {
       name: "test0",
       mediaSize,
       sectorSize,
       maxTransfer: options.maxTransfer ?? 8 * KiB,
+      ...(queue === undefined ? {} : { queue }),
+      ...(maxCommands === undefined ? {} : { maxCommands }),
+      ...(writeCache === undefined ? {} : { writeCache }),
+      ...(fua === undefined ? {} : { fua }),
       start: (bio) => {
         this.waiting.push(bio);
-        if (this.inline) this.answer();
+        if (this.inline) this.answer(0, this.fault?.(bio) ?? E.OK);
       },
     });
   }
@@ -92,7 +107,8 @@ export class BlkMachine {
     bio.resid = error === E.OK ? 0 : bio.bcount;
     if (error === E.OK) {
       const bytes = this.media.subarray(bio.offset, bio.offset + bio.bcount);
-      if (bio.command === BioCommand.READ) this.kmem.write(bio.data, bytes);
+      if (bio.command === BioCommand.FLUSH) this.flushed++;
+      else if (bio.command === BioCommand.READ) this.kmem.write(bio.data, bytes);
       else this.kmem.read(bio.data, bytes);
     }
     biodone(bio);

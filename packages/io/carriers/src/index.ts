@@ -1,5 +1,5 @@
 export type { VirtualRange } from "./bio.ts";
-export { Bio, BioCommand, BioFlag, biodone } from "./bio.ts";
+export { Bio, BioCommand, BioFlag, biodone, cloneBio, cloneDone } from "./bio.ts";
 export type { CcbRange } from "./ccb.ts";
 export { CAM_DATA_MASK, CAM_DIR_MASK, CamFlag, Ccb, ccbHasNoData, Xpt } from "./ccb.ts";
 export type { Mbuf } from "./mbuf/mbuf.ts";
@@ -16,4 +16,4 @@ export {
   walkUio,
 } from "./memdesc.ts";
 export type { Iovec } from "./uio.ts";
-export { Uio, UioRw, uiomove } from "./uio.ts";
+export { Uio, UioRw, uiomove, uiomoveWait } from "./uio.ts";

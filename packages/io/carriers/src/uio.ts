@@ -3,13 +3,16 @@
  *
  * `uiomove` moves bytes between a kernel buffer and the ranges, and advances the uio by what it
  * moved. It is plain: where the space has nothing mapped it stops, and the caller decides whether
- * to fault and go on. Follows uio(9).
+ * to fault and go on. `uiomoveWait` is for callers that may sleep: it has the space bring the pages
+ * in, and goes on. There is one body that copies. Follows uio(9).
  *
  * Invariant: `resid` is the sum of the iovecs' lengths, unless its maker says less.
  */
 import type { Bytes, FileOffset, VirtAddr } from "@physio/kern";
-import { Errno, panic } from "@physio/kern";
+import { Errno, PAGE_SIZE, pageOffset, panic } from "@physio/kern";
 import type { AddressSpace } from "@physio/pmap";
+import { Prot } from "@physio/pmap";
+import type { Sleeps } from "@physio/sched";
 
 /** One range. `uiomove` advances `base` and shrinks `length`. */
 export interface Iovec {
@@ -42,9 +45,10 @@ export class Uio {
 }
 
 /**
- * Move up to `length` bytes: READ copies `buffer[at…]` to the uio, WRITE copies from it.
+ * Move up to `length` bytes: READ copies `buffer[at…]` to the uio, WRITE copies from it. Never sleeps.
+ * For kernel memory, and for user memory where the caller holds what a fault would wait for.
  * @returns OK; EFAULT: stopped where the space is not mapped; what was moved is accounted for.
- * @bsd #Y uiomove(9)
+ * @bsd #Y uiomove_nofault
  */
 export function uiomove(buffer: Uint8Array, at: number, length: Bytes, uio: Uio): Errno {
   if (!(length >= 0)) panic(`uiomove of ${length} bytes`);
@@ -70,4 +74,37 @@ export function uiomove(buffer: Uint8Array, at: number, length: Bytes, uio: Uio)
     if (moved < run) return Errno.EFAULT;
   }
   return Errno.OK;
+}
+
+/**
+ * The same for callers that may sleep: where user memory is not mapped, the space brings it in and the
+ * move goes on. Nothing is wired when it returns.
+ * => `buffer` is the caller's meanwhile, and nobody else uses the uio. For kernel memory it is `uiomove`.
+ * @returns OK; EFAULT: some page cannot be had, or not for this direction; ENOMEM: a page is wired too
+ *   often; another errno of the space's `wire`. What was moved is accounted for.
+ * @bsd #Y uiomove(9)
+ */
+export function* uiomoveWait(
+  buffer: Uint8Array,
+  at: number,
+  length: Bytes,
+  uio: Uio,
+): Sleeps<Errno> {
+  const { resid, space } = uio;
+  let error = uiomove(buffer, at, length, uio);
+  if (space === null || space.kernel) return error;
+  const access = uio.rw === UioRw.READ ? Prot.WRITE : Prot.READ;
+  while (error === Errno.EFAULT) {
+    // It stopped at the first byte of what is left of this range: its page, and then on as far as it goes.
+    const done = resid - uio.resid;
+    const { base, length: rest } = uio.iov[uio.iovIndex];
+    const run = Math.min(length - done, rest, uio.resid, PAGE_SIZE - pageOffset(base));
+    const refused = yield* space.wire(base, run, access);
+    if (refused !== Errno.OK) return refused;
+    error = uiomove(buffer, at + done, run, uio);
+    space.unwire(base, run);
+    if (error !== Errno.OK) return error;
+    error = uiomove(buffer, at + done + run, length - done - run, uio);
+  }
+  return error;
 }

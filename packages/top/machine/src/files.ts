@@ -12,7 +12,7 @@ import { Errno as E, ErrnoError, KiB, MiB, PAGE_SIZE } from "@physio/kern";
 import type { Kmem } from "@physio/pmap";
 import type { Sleeps } from "@physio/sched";
 import type { DirEntry, Vnode } from "@physio/vfs";
-import { BlockMap } from "@physio/vfs";
+import { BlockMap, IoFlag, vnRead } from "@physio/vfs";
 
 const BUFFER = 64 * KiB;
 /** Files above this size are read once and not kept in memory. */
@@ -42,7 +42,7 @@ export class FileReader {
     for (let at = from; at < end; ) {
       const length = Math.min(most - (at % most), end - at);
       const uio = new Uio(UioRw.READ, this.#kmem.space, [{ base: this.#va, length }], at);
-      const error = yield* vp.ops.read(vp, uio, vp.size > KEEP_LIMIT);
+      const error = yield* vnRead(vp, uio, vp.size > KEEP_LIMIT ? IoFlag.NOREUSE : 0);
       const got: Bytes = length - uio.resid;
       if (error !== E.OK || got === 0) {
         if (most === PAGE_SIZE) return yield* this.#failed(vp, at, error);

@@ -3,7 +3,7 @@ export { MemoryMedia } from "@physio/dev-nvme";
 export type { ChunkSink, TreeVisitor } from "./files.ts";
 export { FileReader, listDirectory, walkTree } from "./files.ts";
 export { Machine, machine } from "./machine.ts";
-export type { CacheOptions, MachineConfig, ProfileOptions } from "./profiles.ts";
+export type { CacheOptions, DmaFilters, MachineConfig, ProfileOptions } from "./profiles.ts";
 export { arm64, PROFILE_NAMES, pc, pc32BitDma, profileNamed, riscv } from "./profiles.ts";
 export { seededRandom } from "./random.ts";
 export type { IoStatistics } from "./statistics.ts";

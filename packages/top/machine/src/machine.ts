@@ -27,8 +27,9 @@ import type { Sleeps } from "@physio/sched";
 import { Scheduler } from "@physio/sched";
 import type { ChromeTrace, SysctlValue } from "@physio/trace";
 import { chromeTrace, SysctlTree, Trace } from "@physio/trace";
-import { PagerMap, UvmPages } from "@physio/uvm";
+import { PageArrays, PagerMap, UvmPages } from "@physio/uvm";
 import type { Mount } from "@physio/vfs";
+import { Syncer } from "@physio/vfs";
 import type { MachineConfig } from "./profiles.ts";
 import { seededRandom } from "./random.ts";
 
@@ -54,12 +55,14 @@ export class Machine {
   readonly cache: BufCache;
   readonly pages: UvmPages;
   readonly pager: PagerMap;
+  readonly syncer: Syncer;
+  readonly pageArrays: PageArrays;
   /** Drivers of the disks, in the order of attachment. */
   readonly nvme: NvmeDriver[];
 
   /** @throws {ErrnoError} EINVAL, EEXIST, ENOMEM: the configuration makes no sense. */
   constructor(config: MachineConfig) {
-    const { banks, mmioBase, mmioSize, completion, semantics, seed } = config;
+    const { banks, mmioBase, mmioSize, completion, semantics, filters, seed } = config;
     this.config = config;
     this.ktr = new Trace(config.traceEntries);
     this.sysctls = new SysctlTree();
@@ -75,6 +78,7 @@ export class Machine {
     const context = {
       backend,
       semantics,
+      filters,
       kernelPmap: this.kmem.pmap,
       trace: this.ktr,
       sched: this.sched,
@@ -85,8 +89,10 @@ export class Machine {
     this.bus = new RootBus({ sched, membus, dmaTag, mmioBase: mmioBase as number, mmioSize });
     this.bufs = new IoBufs({ sched, trace: this.ktr, completion });
     this.cache = new BufCache({ bufs: this.bufs, kmem: this.kmem, limit: config.bufCacheBytes });
-    this.pages = new UvmPages(this.mem, sched, this.ktr);
+    this.pages = new UvmPages({ mem, pmaps: this.kmem.pmaps, sched, trace });
     this.pager = new PagerMap(this.kmem, sched);
+    this.syncer = new Syncer(sched);
+    this.pageArrays = new PageArrays();
     this.nvme = [];
     this.#addSysctls();
   }
@@ -117,8 +123,8 @@ export class Machine {
 
   /** Mount the file system on `disk`. @throws {ErrnoError} EINVAL: none that we know; EOPNOTSUPP; EIO. */
   *mount(disk: Disk): Sleeps<Mount> {
-    const { bufs, cache, pages, pager } = this;
-    const ext2 = yield* mountExt2(disk, { bufs, cache, pages, pager });
+    const { bufs, cache, pages, pager, kmem, syncer, pageArrays } = this;
+    const ext2 = yield* mountExt2(disk, { bufs, cache, pages, pager, kmem, syncer, pageArrays });
     return ext2.mount;
   }
 
@@ -182,6 +188,7 @@ export class Machine {
     this.sched.check();
     this.pages.check();
     this.cache.check();
+    this.syncer.check();
   }
 
   [Symbol.for("nodejs.util.inspect.custom")](): string {
@@ -227,7 +234,7 @@ export class Machine {
   }
 
   #addSysctls(): void {
-    const { sysctls, mem, pages, cache, membus, sched } = this;
+    const { sysctls, mem, pages, cache, membus, sched, syncer } = this;
     sysctls.add("hw.physmem", "Bytes of RAM", () => mem.totalFrames * 4096);
     sysctls.add("hw.pagesize", "Bytes of a page", () => 4096);
     sysctls.add(
@@ -258,6 +265,9 @@ export class Machine {
     sysctls.add("vm.reclaimed", "Pages taken back because memory was short", () => pages.reclaimed);
     sysctls.add("vfs.bufcache.hits", "Metadata blocks found cached", () => cache.hits);
     sysctls.add("vfs.bufcache.misses", "Metadata blocks read", () => cache.misses);
+    sysctls.add("vfs.syncer.worklist", "Vnodes that may have something to write", () => syncer.length);
+    sysctls.add("vfs.syncer.visits", "Vnodes that the syncer looked at", () => syncer.visits);
+    sysctls.add("vfs.syncer.givenup", "Vnodes whose writes failed too often", () => syncer.givenUp);
     sysctls.add("kern.switches", "Threads switched to", () => sched.switches);
   }
 }
@@ -268,7 +278,7 @@ function cacheOf({ dataCache, seed }: MachineConfig): Pick<MembusConfig, "cache"
   return { cache: { ...dataCache, random: seededRandom((seed ?? 0) + CACHE_SEED) } };
 }
 
-/** Build a machine. @throws {ErrnoError} see Machine. */
-export function machine(config: MachineConfig): Machine {
-  return new Machine(config);
+/** Build a machine of a profile, given as it is or as `arch`. @throws {ErrnoError} see Machine. */
+export function machine(config: MachineConfig | { readonly arch: MachineConfig }): Machine {
+  return new Machine("arch" in config ? config.arch : config);
 }

@@ -14,7 +14,7 @@ import {
 } from "@physio/arch-riscv";
 import { MMIO_BASE, MMIO_SIZE, pcBanks, x86Backend } from "@physio/arch-x86";
 import type { CompletionPolicy } from "@physio/blkio";
-import type { DmaSemantics } from "@physio/busdma";
+import type { DmaContext, DmaSemantics } from "@physio/busdma";
 import { FIXED } from "@physio/busdma";
 import type { DmaBackend } from "@physio/busdma/impl";
 import type { BouncePool } from "@physio/busdma-bounce";
@@ -23,6 +23,9 @@ import { Errno, ErrnoError, GiB, KiB, MAXADDR, MAXADDR_32BIT, MiB, PAGE_SIZE } f
 import type { CacheConfig, Membus } from "@physio/membus";
 import type { BankConfig } from "@physio/physmem";
 import type { Kmem } from "@physio/pmap";
+
+/** Filters of DMA tags: honoured, as FreeBSD did for long, or refused, as its later revisions do. */
+export type DmaFilters = NonNullable<DmaContext["filters"]>;
 
 /** Everything that a machine is made of. */
 export interface MachineConfig {
@@ -33,6 +36,8 @@ export interface MachineConfig {
   /** `membus` is for backends that watch it. */
   readonly dmaBackend: (pool: BouncePool, kmem: Kmem, membus: Membus) => DmaBackend;
   readonly semantics: DmaSemantics;
+  /** What becomes of DMA tags with a filter: it is asked, or making such a tag is EINVAL. */
+  readonly filters: DmaFilters;
   /** The data cache of a machine whose devices do not snoop, but for the source of its random numbers; null: they do. */
   readonly dataCache: Omit<CacheConfig, "random"> | null;
   /** Highest bus address that the disk controller reaches. */
@@ -58,6 +63,7 @@ export interface ProfileOptions {
   readonly bouncePages?: number;
   readonly completion?: CompletionPolicy;
   readonly semantics?: DmaSemantics;
+  readonly filters?: DmaFilters;
   readonly traceEntries?: number;
   readonly verify?: boolean;
 }
@@ -87,6 +93,7 @@ function x86Machine(profile: string, diskReach: BusAddr, options: ProfileOptions
 function common(options: ProfileOptions) {
   return {
     semantics: options.semantics ?? FIXED,
+    filters: options.filters ?? "honoured",
     bouncePages: options.bouncePages ?? 0,
     seed: options.seed === undefined ? 1 : options.seed,
     completion: options.completion ?? "softintr",

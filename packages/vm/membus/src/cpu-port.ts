@@ -195,6 +195,25 @@ export class CpuPort {
     return OK;
   }
 
+  /**
+   * `copy` for callers that know the frames: `length` bytes from offset `from` of `source` to offset
+   * `to` of `target`, both of which may lie behind the frame's end.
+   * => all of it is RAM, and the ranges do not overlap, else panic.
+   */
+  copyFrame(target: Frame, to: Bytes, source: Frame, from: Bytes, length: Bytes): void {
+    if (!(isWhole(to) && isWhole(from) && isWhole(length)))
+      panic(`cpu: copy of ${length} bytes at offset ${from} to offset ${to}`);
+    const mem = this.#mem;
+    if (this.cache === null && this.watcher === null) {
+      mem.copyFrames(target, to, source, from, length);
+    } else if (
+      length > 0 &&
+      this.copy(mem.addrOf(target) + to, mem.addrOf(source) + from, length) !== OK
+    ) {
+      panicNoRam("copy", source, from, length);
+    }
+  }
+
   /** Store zeros. RAM that was never written stays untouched on a coherent machine. @returns OK; EFAULT: not all of it is RAM, nothing was changed. */
   zero(pa: PhysAddr, length: Bytes): Errno {
     return this.fill(pa, length, 0);

@@ -80,6 +80,9 @@ for (const [kind, cache] of [
           cpu.zeroFrame(frame, 8191, 2);
           cpu.readFrame(frame, 8190, seen, 0, 4);
           expect([...seen.subarray(0, 4)]).toEqual([1, 0, 0, 4]);
+          cpu.copyFrame(frame, 4094, mem.frameOf(base + 4096), 4094, 4);
+          cpu.read(base + 4093, seen, 0, 6);
+          expect([...seen.subarray(0, 6)]).toEqual([3, 1, 0, 0, 4, 8]);
           cpu.check();
         }
       }
@@ -103,6 +106,16 @@ for (const [kind, cache] of [
           expect(() => cpu.writeFrame(frame, offset, data, at, length, attr)).toThrow(Panic);
         }
       }
+      for (const [frame, offset, length] of [
+        [-1, 0, 1],
+        [mem.frameOf(LOW), SIZE, 1],
+        [mem.frameOf(TOP), SIZE - 1, 2],
+        [mem.frameOf(LOW), 1, 9], // overlaps
+      ] as const) {
+        expect(() => cpu.copyFrame(mem.frameOf(LOW), 0, frame, offset, length)).toThrow(Panic);
+        expect(() => cpu.copyFrame(frame, offset, mem.frameOf(LOW), 0, length)).toThrow(Panic);
+      }
+      cpu.copyFrame(-1, 0, -1, 0, 0);
       expect(() => cpu.zeroFrame(mem.frameOf(LOW), SIZE, 1)).toThrow(Panic);
       expect(() => cpu.zeroFrame(-1, 0, 1)).toThrow(Panic);
     });

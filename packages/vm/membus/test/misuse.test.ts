@@ -238,6 +238,8 @@ test("moves by frame panic on a place, an offset or a length that is none, on ev
       [0, 0, Number.NaN],
       [Number.NaN, 0, 4],
     ]) {
+      const copy = () => cpu.copyFrame(frame, offset, frame, 100 + at, length);
+      if (at === 0) expect(copy).toThrow("cpu: copy of");
       expect(() => cpu.readFrame(frame, offset, data, at, length)).toThrow("of an array of 8");
       expect(() => cpu.writeFrame(frame, offset, data, at, length)).toThrow("of an array of 8");
     }

@@ -40,6 +40,7 @@ test.each([false, true])("every kind of access (a cache: %s)", (cached) => {
   cpu.zeroFrame(frame, 66, 5);
   cpu.zero(BASE + 70, 6);
   cpu.copy(BASE + 512, BASE + 256, 7);
+  cpu.copyFrame(frame, 513, frame, 257, 8);
   cpu.read(BASE, bytes, 0, 0);
   port.read(BASE, bytes, 0, 0);
   expect(told).toEqual([
@@ -56,5 +57,7 @@ test.each([false, true])("every kind of access (a cache: %s)", (cached) => {
     ["cpu", 70, 6, true],
     ["cpu", 256, 7, false],
     ["cpu", 512, 7, true],
+    ["cpu", 257, 8, false],
+    ["cpu", 513, 8, true],
   ]);
 });

@@ -325,6 +325,23 @@ export class PhysMem {
       this.#ram.write(this.#pageOf(frame, offset), pageOffset(offset), from, at, length);
   }
 
+  /** `copy` in the same way, from `source` to `target`. => the ranges do not overlap, else panic. */
+  copyFrames(target: Frame, to: Bytes, source: Frame, from: Bytes, length: Bytes): void {
+    if (!isWhole(length)) panic(`physmem: copy of ${length} bytes`);
+    if (length === 0) return;
+    const t = this.#pageOf(target, to);
+    const s = this.#pageOf(source, from);
+    const toAt = pageOffset(to);
+    const fromAt = pageOffset(from);
+    // By address, as banks may touch; none crosses a call.
+    const apart = this.addrOfKnown(t) + toAt - this.addrOfKnown(s) - fromAt;
+    if (!(apart >= length || apart <= -length))
+      panic(
+        `physmem: copy of ${length} bytes to frame ${t}, ${apart} from where they are, overlaps`,
+      );
+    this.#ram.copy(t, toAt, s, fromAt, length);
+  }
+
   /** `fill` in the same way. */
   fillFrames(frame: Frame, offset: Bytes, length: Bytes, value: number): void {
     if (!(isWhole(length) && value >= 0 && value <= 0xff && Math.floor(value) === value))

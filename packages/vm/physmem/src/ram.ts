@@ -129,6 +129,11 @@ export class Ram {
 
   /** Copy RAM to RAM; the ranges do not overlap. What was never written stays untouched. */
   copy(target: Frame, to: Bytes, source: Frame, from: Bytes, length: Bytes): void {
+    // In a page each, as bounced data mostly are: no question where a section or bank ends (10 ns).
+    if (to + length <= PAGE && from + length <= PAGE) {
+      this.#copyRun(target, this.offset(target) + to, source, this.offset(source) + from, length);
+      return;
+    }
     let t = target;
     let s = source;
     let toAt = to;

@@ -20,7 +20,16 @@ const offset = fc.oneof(
     .map(([edge, before]) => Math.max(0, edge - 1 - before)),
 );
 const step = fc.record({
-  op: fc.constantFrom("read", "write", "copy", "zero", "readFrames", "writeFrames", "fillFrames"),
+  op: fc.constantFrom(
+    "read",
+    "write",
+    "copy",
+    "zero",
+    "readFrames",
+    "writeFrames",
+    "fillFrames",
+    "copyFrames",
+  ),
   at: offset,
   from: offset,
   length: fc.oneof(fc.nat(9), fc.nat(12_000)),
@@ -33,7 +42,7 @@ test("read, write, copy and zero, by address and by frame, agree with one plain 
       const mem = new PhysMem({ banks: [{ base: BASE, size: SIZE }] });
       const model = new Uint8Array(SIZE);
       for (const { op, at, from, length, salt } of steps) {
-        const fits = Math.max(at, op === "copy" ? from : 0) + length <= SIZE;
+        const fits = Math.max(at, op.startsWith("copy") ? from : 0) + length <= SIZE;
         const expected = fits ? Errno.OK : Errno.EFAULT;
         // A frame at or before the first byte, and where the byte is from its start on.
         const page = Math.floor(Math.min(from, at) / PAGE_SIZE);
@@ -53,6 +62,10 @@ test("read, write, copy and zero, by address and by frame, agree with one plain 
           if (Math.abs(at - from) < length) continue;
           expect(mem.copy(BASE + at, BASE + from, length)).toBe(expected);
           if (fits) model.copyWithin(at, from, from + length);
+        } else if (op === "copyFrames") {
+          if (Math.abs(at - from) < length) continue;
+          mem.copyFrames(frame, within, frame, from - page * PAGE_SIZE, length);
+          model.copyWithin(at, from, from + length);
         } else if (op === "readFrames") {
           const to = pattern(length + 5, salt);
           const copy = to.slice();
@@ -124,6 +137,9 @@ describe("bytes by frame", () => {
       expect(() => mem.readFrames(first, offset, bytes, at, length)).toThrow(Panic);
       expect(() => mem.writeFrames(first, offset, bytes, at, length)).toThrow(Panic);
       if (name.includes("array")) return;
+      const [other] = frame === 0 ? [mem.frameOf(2 ** 52 - 1)] : [0];
+      expect(() => mem.copyFrames(first, offset, other, 0, length)).toThrow(Panic);
+      expect(() => mem.copyFrames(other, 0, first, offset, length)).toThrow(Panic);
       expect(() => mem.fillFrames(first, offset, length, 1)).toThrow(Panic);
     });
   }
@@ -133,6 +149,7 @@ describe("bytes by frame", () => {
     mem.readFrames(-1, 0, new Uint8Array(1), 0, 0);
     mem.writeFrames(-1, 0, new Uint8Array(1), 1, 0);
     mem.fillFrames(-1, 0, 0, 1);
+    mem.copyFrames(-1, 0, -1, 0, 0);
     expect(mem.touchedBytes).toBe(0);
   });
 });
@@ -302,6 +319,8 @@ describe("a copy of ranges that overlap", () => {
       const bytes = pattern(300, 4);
       mem.write(2 ** 40 + SECTION - 150, bytes);
       expect(() => mem.copy(2 ** 40 + to, 2 ** 40 + from, 100)).toThrow("overlaps");
+      const frame = mem.frameOf(2 ** 40);
+      expect(() => mem.copyFrames(frame, to, frame, from, 100)).toThrow("overlaps");
       const seen = new Uint8Array(300);
       mem.read(2 ** 40 + SECTION - 150, seen);
       expect(seen).toEqual(bytes);
@@ -318,6 +337,22 @@ describe("a copy of ranges that overlap", () => {
     mem.read(SECTION - 100, seen);
     expect(seen).toEqual(pattern(100, 4));
   });
+});
+
+test("a copy may leave a page, a section or neither, on each side", () => {
+  const within = 2 * PAGE_SIZE + 100;
+  const places = [within, PAGE_SIZE - 50, SECTION - 50];
+  for (const to of places) {
+    for (const from of places) {
+      const mem = new PhysMem({ banks: [{ base: 0, size: 3 * SECTION }] });
+      const source = from + (from === SECTION - 50 ? SECTION : 8 * PAGE_SIZE);
+      mem.write(source, pattern(100, to));
+      mem.copyFrames(mem.frameOf(0), to, mem.frameOf(PAGE_SIZE), source - PAGE_SIZE, 100);
+      const seen = new Uint8Array(102);
+      mem.read(to - 1, seen);
+      expect(seen).toEqual(Uint8Array.of(0, ...pattern(100, to), 0));
+    }
+  }
 });
 
 describe("bytes of the host", () => {

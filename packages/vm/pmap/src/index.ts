@@ -1,6 +1,7 @@
 export type { AddressSpace } from "./address-space.ts";
 export { copyinAll, copyoutAll, PmapSpace } from "./address-space.ts";
 export { DirectMap } from "./direct-map.ts";
+export { HostSpace } from "./host-space.ts";
 export type { KmemOptions } from "./kmem.ts";
 export { Kmem } from "./kmem.ts";
 export type { PageTable } from "./page-table.ts";

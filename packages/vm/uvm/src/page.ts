@@ -34,6 +34,7 @@ export const Pgo = bitset<"Pgo">()({
   DEACTIVATE: 0x004, //    putpages: move pages to the inactive queue
   FREE: 0x008, //          putpages: free pages
   ALLPAGES: 0x010, //      putpages: the whole object
+  JOURNALLOCKED: 0x020, // putpages: the caller is in a journal transaction already
   LOCKED: 0x040, //        getpages: only what is resident, without sleeping
   BUSYFAIL: 0x080, //      putpages: stop at a busy page
   OVERWRITE: 0x200, //     getpages: the caller overwrites whole pages, do not read
@@ -41,5 +42,6 @@ export const Pgo = bitset<"Pgo">()({
   NOBLOCKALLOC: 0x800, //  getpages: do not allocate blocks for holes
   NOTIMESTAMP: 0x1000, //  getpages: leave the times alone
   RECLAIM: 0x2000, //      putpages: the vnode is being reclaimed
+  GLOCKHELD: 0x4000, //    getpages: the caller is in a transaction and has the node's lock
 });
 export type Pgo = Bits<"Pgo">;

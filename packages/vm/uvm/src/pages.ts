@@ -1,72 +1,122 @@
 /**
- * Pages of objects: allocate, find, unbusy, free.
+ * Pages of objects: allocate, make dirty and clean, unbusy, free.
  *
  * A page is a frame; its object's id, its number in the object and its state bits are columns of
- * the frame's section. When frames are down to a reserve, clean pages that nobody holds are taken from the
- * inactive queue, then from the active one; the page daemon will do that ahead of time.
- * Follows sys/uvm/uvm_page.c and uvn_findpages of uvm_vnode.c.
+ * the frame's section. Frames come from a supply (supply.ts), which takes clean pages away when few are
+ * free; the page daemon (daemon.ts) does that ahead of time and has dirty ones written.
+ * Follows sys/uvm/uvm_page.c.
  *
- * Invariant (`check`): an object's index and its pages' columns agree; a page is on at most one queue.
+ * Invariants (`check`): an object's index and its pages' columns agree; a page is on at most one queue;
+ * the dirty tag covers every page that is not CLEAN or that is mapped for writing. So whoever takes CLEAN
+ * away does it by `markDirty`, and whoever maps a page for writing calls `tagDirty`.
  */
-import type { Bits, Errno, Frame } from "@physio/kern";
-import { bitset, formatBits, NO_FRAME, PAGE_SIZE, panic } from "@physio/kern";
+import type { Errno, Frame } from "@physio/kern";
+import { formatBits, NO_FRAME, panic } from "@physio/kern";
 import type { PhysMem } from "@physio/physmem";
 import { ROW_MASK } from "@physio/physmem";
-import type { Scheduler, Sleeps } from "@physio/sched";
+import type { Pmaps, Prot } from "@physio/pmap";
+import { isModified } from "@physio/pmap";
+import type { Scheduler, Sleeps, Thread } from "@physio/sched";
 import type { Trace } from "@physio/trace";
 import { Ktr, traceEvent } from "@physio/trace";
 import { UvmObject } from "./object.ts";
-import { DONTCARE, PageQueue, Pg } from "./page.ts";
+import { PageQueue, Pg } from "./page.ts";
+import { PageTag } from "./page-index.ts";
 import { PageQueues } from "./queues.ts";
-
-/** How findPages looks for pages. @bsd #P[no dirty-only, no backward] NetBSD sys/uvm/uvm_extern.h UFP_* */
-export const Ufp = bitset<"Ufp">()({
-  ALL: 0,
-  NOWAIT: 0x1, //   skip busy pages, and missing ones when memory is short
-  NOALLOC: 0x2, //  skip pages that are not resident
-  NORDONLY: 0x8, // skip read-only pages
-});
-export type Ufp = Bits<"Ufp">;
-
-/** @bsd #P[pages give way, they do not wait] uvmexp.reserve_kernel */
-const RESERVED_MOST = 64;
+import { FrameSupply } from "./supply.ts";
 
 const ALLOC = traceEvent(Ktr.VM, "pagealloc", "object", "page", "frame");
 const FREE = traceEvent(Ktr.VM, "pagefree", "object", "page", "frame");
 
+/** Whose word counts where the original and its successors differ. */
+export type PageSemantics = "seed" | "fixed";
+
+export interface UvmPagesOptions {
+  readonly mem: PhysMem;
+  readonly pmaps: Pmaps;
+  readonly sched: Scheduler;
+  readonly trace: Trace;
+  /** Default `fixed`. */
+  readonly semantics?: PageSemantics;
+  /** Where frames come from; default: `mem`, which is asked for more when it is short. @returns NO_FRAME: none. */
+  readonly allocFrame?: () => Frame;
+}
+
+/** The named decisions, read once. */
+interface PageDecisions {
+  /** Objects keep the order in which their pages came. */
+  readonly ordered: boolean;
+  /** A failed write that is no shortage of memory leaves the page clean: its data are lost. */
+  readonly writeErrorLosesData: boolean;
+  /** A page that was to be freed after it is written is freed although the write failed. */
+  readonly freedUnwritten: boolean;
+  /** A failed read ahead frees all pages of its request, also those that were valid before. */
+  readonly readErrorFreesValid: boolean;
+  /** A page that is freed while it is wired loses its wirings, and others may get its frame. */
+  readonly freeUnwires: boolean;
+}
+
+const SEED: PageDecisions = /* @__PURE__ */ Object.freeze({
+  ordered: true,
+  writeErrorLosesData: true,
+  freedUnwritten: true,
+  readErrorFreesValid: true,
+  freeUnwires: true,
+});
+const FIXED: PageDecisions = /* @__PURE__ */ Object.freeze({
+  ordered: false,
+  writeErrorLosesData: false,
+  freedUnwritten: false,
+  readErrorFreesValid: false,
+  freeUnwires: false,
+});
+
 export class UvmPages {
   readonly mem: PhysMem;
+  readonly pmaps: Pmaps;
   readonly sched: Scheduler;
   readonly trace: Trace;
   readonly queues: PageQueues;
-  /** Pages that were taken from an object because memory was short. */
-  reclaimed: number;
-  /** Pages of all objects. */
+  readonly supply: FrameSupply;
+  /** Pages of all objects, and pages freed so far. */
   resident: number;
+  freed: number;
+  readonly semantics: PageSemantics;
+  readonly decisions: PageDecisions;
+  /** The page daemon's thread; null: there is none. Page I/O that it starts is told apart by it. */
+  daemon: Thread | null;
+  /** Pages that the daemon is having written, to be freed then, and those it has freed. @bsd #Y uvmexp.paging, uvmexp.pdfreed */
+  paging: number;
+  daemonFreed: number;
   readonly #objects: Map<number, UvmObject>;
   #nextObject: number;
-  /** Frames that pages leave to kernel memory as long as there is something to reclaim. */
-  readonly #reserved: number;
-  /** Threads that wait for a frame. */
-  #shortOfMemory: number;
 
-  constructor(mem: PhysMem, sched: Scheduler, trace: Trace) {
+  constructor(options: UvmPagesOptions) {
+    const { mem, sched } = options;
     this.mem = mem;
+    this.pmaps = options.pmaps;
     this.sched = sched;
-    this.trace = trace;
+    this.trace = options.trace;
+    this.semantics = options.semantics ?? "fixed";
+    this.decisions = this.semantics === "seed" ? SEED : FIXED;
+    this.daemon = null;
+    this.paging = 0;
+    this.daemonFreed = 0;
     this.queues = new PageQueues(mem);
-    this.reclaimed = 0;
     this.resident = 0;
+    this.freed = 0;
     this.#objects = new Map();
     this.#nextObject = 1;
-    this.#reserved = Math.min(RESERVED_MOST, Math.floor(mem.totalFrames / 32));
-    this.#shortOfMemory = 0;
-    mem.pressure.onReclaim((wanted) => this.#give(wanted));
-    mem.pressure.onRelief(() => this.sched.wakeup(this));
+    this.supply = new FrameSupply(this, options.allocFrame ?? null);
+  }
+
+  /** Pages that were taken from an object because memory was short. */
+  get reclaimed(): number {
+    return this.supply.reclaimed;
   }
 
   newObject(): UvmObject {
-    const object = new UvmObject(this.#nextObject++);
+    const object = new UvmObject(this.#nextObject++, this.decisions.ordered);
     this.#objects.set(object.id, object);
     return object;
   }
@@ -94,8 +144,7 @@ export class UvmPages {
    * @returns NO_FRAME when memory is short.   @bsd #Y uvm_pagealloc
    */
   alloc(object: UvmObject, index: number): Frame {
-    while (this.mem.freeFrames <= this.#reserved && this.#reclaim());
-    const frame = this.mem.allocFrame();
+    const frame = this.supply.take();
     if (frame === NO_FRAME) return NO_FRAME;
     const section = this.mem.section(frame);
     const row = frame & ROW_MASK;
@@ -109,7 +158,10 @@ export class UvmPages {
     return frame;
   }
 
-  /** Give a page's frame back. @bsd #Y uvm_pagefree */
+  /**
+   * A page is its object's no more, and its frame is free; one that is wired lives on until it is unwired.
+   * => no mapping of it is left.   @bsd #Y uvm_pagefree
+   */
   free(frame: Frame): void {
     const section = this.mem.section(frame);
     const row = frame & ROW_MASK;
@@ -122,7 +174,10 @@ export class UvmPages {
     section.flags[row] = 0;
     section.owner[row] = 0;
     this.resident--;
-    this.mem.freeFrame(frame);
+    this.freed++;
+    if (this.decisions.freeUnwires) while (section.wireCount[row] > 0) this.mem.unwire(frame);
+    if (section.wireCount[row] > 0) this.supply.adopt(frame);
+    else this.mem.freeFrame(frame);
   }
 
   /** A page in words, for debugging. */
@@ -147,28 +202,105 @@ export class UvmPages {
 
   /** Fill a page with zeros. @bsd #Y uvm_pagezero */
   zero(frame: Frame): void {
-    this.mem.zero(this.mem.addrOf(frame), PAGE_SIZE);
+    this.pmaps.zeroPage(frame);
   }
 
-  /** @bsd #Y uvm_pageactivate */
+  // ---- clean and dirty
+
+  /** The page differs from what its object's pager has. */
+  markDirty(frame: Frame): void {
+    this.clearFlags(frame, Pg.CLEAN);
+    this.tagDirty(frame);
+  }
+
+  /** The page may become dirty without a call: it is mapped for writing. */
+  tagDirty(frame: Frame): void {
+    this.objectOf(frame).index.set(PageTag.DIRTY, this.indexOf(frame));
+  }
+
+  /** Forget the dirty tag of a page that is clean and that nobody can write to unseen. */
+  untagClean(frame: Frame): void {
+    const settled = (this.flags(frame) & Pg.CLEAN) !== 0 && !isModified(this.mem, frame);
+    if (!settled || this.pmaps.isWriteMapped(frame)) return;
+    this.objectOf(frame).index.clear(PageTag.DIRTY, this.indexOf(frame));
+  }
+
+  // ---- queues and wirings
+
+  /** To the end of the active queue; a wired page stays on none. @bsd #Y uvm_pageactivate */
   activate(frame: Frame): void {
-    this.queues.move(frame, PageQueue.ACTIVE);
+    if (this.wireCount(frame) === 0) this.queues.move(frame, PageQueue.ACTIVE);
   }
 
-  /** Put a page that is on no queue on the active one. @bsd #Y uvm_pageenqueue */
+  /** A page that somebody held goes back to a queue. @bsd #Y uvm_pageenqueue */
   enqueue(frame: Frame): void {
-    if (this.mem.section(frame).queue[frame & ROW_MASK] === PageQueue.NONE) this.activate(frame);
+    this.activate(frame);
   }
 
-  /** @bsd #Y uvm_pagedeactivate */
+  /** To the inactive queue, if it is not there; a wired page stays on none. @bsd #Y uvm_pagedeactivate */
   deactivate(frame: Frame): void {
-    this.queues.move(frame, PageQueue.INACTIVE);
+    if (this.mem.section(frame).queue[frame & ROW_MASK] === PageQueue.INACTIVE) return;
+    if (this.wireCount(frame) === 0) this.queues.move(frame, PageQueue.INACTIVE);
+  }
+
+  /** Off its queue: the daemon does not look at it. @bsd #Y uvm_pagedequeue */
+  dequeue(frame: Frame): void {
+    this.queues.remove(frame);
+  }
+
+  wireCount(frame: Frame): number {
+    return this.mem.section(frame).wireCount[frame & ROW_MASK];
+  }
+
+  /** The page stays resident until `unwire`. @bsd #Y uvm_pagewire */
+  wire(frame: Frame): void {
+    if (this.wireCount(frame) === 0) this.queues.remove(frame);
+    this.mem.wire(frame);
+  }
+
+  /** Undo one `wire`; the last one activates the page, or frees a frame that lost it. @bsd #Y uvm_pageunwire */
+  unwire(frame: Frame): void {
+    if (this.mem.unwire(frame) > 0) return;
+    if (this.isPage(frame)) this.activate(frame);
+    else this.supply.reap();
+  }
+
+  /** Whether a frame is a page of some object. => it is allocated. */
+  isPage(frame: Frame): boolean {
+    return this.mem.section(frame).owner[frame & ROW_MASK] !== 0;
+  }
+
+  /** Take rights away from all mappings of a page. @bsd #Y pmap_page_protect(9) */
+  protect(frame: Frame, prot: Prot): void {
+    this.pmaps.pageProtect(frame, prot);
+  }
+
+  // ---- the page daemon's account
+
+  /** A page is being written by the daemon, to be freed. @bsd #Y uvm_pageout_start */
+  pageoutStart(frame: Frame): void {
+    this.setFlags(frame, Pg.PAGEOUT);
+    this.dequeue(frame);
+    this.paging++;
+  }
+
+  /** That has ended. => PAGEOUT is set. @bsd #Y uvm_pageout_done */
+  pageoutDone(frame: Frame): void {
+    this.clearFlags(frame, Pg.PAGEOUT);
+    this.paging--;
+    if (this.paging === 0) this.sched.wakeup(this.queues);
+    this.supply.retry();
+  }
+
+  /** Whether the running thread is the page daemon. */
+  get inDaemon(): boolean {
+    return this.daemon !== null && this.sched.current === this.daemon;
   }
 
   /** One page is no longer busy: wake who wants it, free it if it was released. */
   unbusy(frame: Frame): void {
     const flags = this.flags(frame);
-    if ((flags & Pg.BUSY) === 0) panic(`unbusy of frame ${frame}, which is not busy`);
+    if ((flags & (Pg.BUSY | Pg.PAGEOUT)) !== Pg.BUSY) refuseUnbusy(this, frame);
     if ((flags & Pg.RELEASED) !== 0) {
       this.free(frame);
       return;
@@ -177,12 +309,16 @@ export class UvmPages {
       this.sched.wakeup(this.objectOf(frame).takeChannel(this.indexOf(frame)));
     }
     this.clearFlags(frame, Pg.BUSY | Pg.WANTED);
-    if (this.#shortOfMemory > 0) this.sched.wakeup(this); // it may be reclaimed now
+    this.supply.relieve(); // it may be reclaimed now
   }
 
-  /** A busy page is not needed again: freed if it is clean, else unbusy. */
+  /** A busy page is not needed again: freed, unless it is dirty, mapped or wired: then unbusy, and on a queue. */
   release(frame: Frame): void {
-    if ((this.flags(frame) & Pg.CLEAN) !== 0) this.setFlags(frame, Pg.RELEASED);
+    const dirty = (this.flags(frame) & Pg.CLEAN) === 0 || isModified(this.mem, frame);
+    const used = dirty || this.wireCount(frame) > 0 || this.pmaps.mappings(frame) > 0;
+    if (!used) this.setFlags(frame, Pg.RELEASED);
+    else if (this.mem.section(frame).queue[frame & ROW_MASK] === PageQueue.NONE)
+      this.deactivate(frame);
     this.unbusy(frame);
   }
 
@@ -191,55 +327,23 @@ export class UvmPages {
     for (let i = from; i < from + count; i++) if (pages[i] >= 0) this.unbusy(pages[i]);
   }
 
-  /**
-   * Find pages without sleeping: busy ones are skipped. See findPages.
-   * => `flags` has NOWAIT.
-   * @returns how many pages were found (and are busy now).
-   */
-  findPagesNow(
-    object: UvmObject,
-    index: number,
-    pages: Int32Array,
-    at: number,
-    count: number,
-    flags: Ufp,
-  ): number {
-    let found = 0;
-    for (let i = 0; i < count; i++) {
-      if (pages[at + i] === DONTCARE) continue;
-      const frame = this.#take(object, index + i, flags);
-      pages[at + i] = frame;
-      if (frame >= 0) found++;
-    }
-    return found;
+  /** Sleep until page `index` may be had: it is unbusy, or there is a frame for it. */
+  *waitFor(object: UvmObject, index: number): Sleeps<Errno> {
+    const frame = object.lookup(index);
+    if (frame === NO_FRAME) return yield* this.waitMemory();
+    return yield* this.waitPage(frame);
   }
 
-  /**
-   * Fill `pages[at … at + count)` with the pages of `object` from page number `index` on, all busy
-   * for the caller: resident ones when they become unbusy, missing ones fresh (FAKE). Entries that
-   * are DONTCARE stay so; what the flags skip becomes NO_FRAME.
-   * @returns how many pages were found.   @bsd #Y uvn_findpages
-   */
-  *findPages(
-    object: UvmObject,
-    index: number,
-    pages: Int32Array,
-    at: number,
-    count: number,
-    flags: Ufp,
-  ): Sleeps<number> {
-    let found = 0;
-    for (let i = 0; i < count; i++) {
-      if (pages[at + i] === DONTCARE) continue;
-      let frame = this.#take(object, index + i, flags);
-      while (frame === NO_FRAME && this.#mayCome(object, index + i, flags)) {
-        yield* this.#waitFor(object, index + i);
-        frame = this.#take(object, index + i, flags);
-      }
-      pages[at + i] = frame;
-      if (frame >= 0) found++;
-    }
-    return found;
+  /** Sleep until a busy page is unbusy, or gone. */
+  *waitPage(frame: Frame): Sleeps<Errno> {
+    const object = this.objectOf(frame);
+    this.setFlags(frame, Pg.WANTED);
+    return yield* this.sched.sleep(object.channel(this.indexOf(frame)), "uvn_fp");
+  }
+
+  /** Sleep until a frame is free; with `mayFail`, or until none can be had. @returns OK; ENOMEM. @bsd #Y uvm_wait */
+  waitMemory(mayFail = false): Sleeps<Errno> {
+    return this.supply.wait(mayFail);
   }
 
   /** Free every page of `object` that nobody holds. @returns pages that stayed. */
@@ -255,7 +359,7 @@ export class UvmPages {
   *drain(object: UvmObject): Sleeps<void> {
     while (this.flush(object) > 0) {
       const busy = object.indexes().next();
-      if (busy.done !== true) yield* this.#waitFor(object, busy.value);
+      if (busy.done !== true) yield* this.waitFor(object, busy.value);
     }
   }
 
@@ -269,8 +373,10 @@ export class UvmPages {
         if (this.objectOf(frame) !== object || this.indexOf(frame) !== index) {
           panic(`object ${object.id}: page ${index} is frame ${frame}, which says otherwise`);
         }
+        this.#checkDirty(object, index, frame);
         count++;
       }
+      object.index.check(`object ${object.id}`);
       if (count !== object.pageCount)
         panic(`object ${object.id}: ${count} pages, counted ${object.pageCount}`);
       pages += count;
@@ -290,58 +396,14 @@ export class UvmPages {
     return busy;
   }
 
-  /** One page, made busy; NO_FRAME when it is busy, missing or unwanted. */
-  #take(object: UvmObject, index: number, flags: Ufp): Frame {
-    const frame = object.lookup(index);
-    if (frame === NO_FRAME)
-      return (flags & Ufp.NOALLOC) === 0 ? this.alloc(object, index) : NO_FRAME;
-    const state = this.flags(frame);
-    if ((state & (Pg.BUSY | Pg.PAGEOUT)) !== 0) return NO_FRAME;
-    if ((state & Pg.RDONLY) !== 0 && (flags & Ufp.NORDONLY) !== 0) return NO_FRAME;
-    this.setFlags(frame, Pg.BUSY);
-    return frame;
+  /** @throws {Panic} The dirty tag does not cover a page that is, or may become, dirty. */
+  #checkDirty(object: UvmObject, index: number, frame: Frame): void {
+    const may = (this.flags(frame) & Pg.CLEAN) === 0 || this.pmaps.isWriteMapped(frame);
+    if (!may || this.semantics === "seed" || object.isTagged(PageTag.DIRTY, index)) return;
+    panic(`${this.describe(frame)} may be dirty, and is not tagged`);
   }
+}
 
-  /** Whether a page that could not be taken can be had later: the flags do not skip it. */
-  #mayCome(object: UvmObject, index: number, flags: Ufp): boolean {
-    if ((flags & Ufp.NOWAIT) !== 0) return false;
-    const frame = object.lookup(index);
-    if (frame === NO_FRAME) return (flags & Ufp.NOALLOC) === 0;
-    return (this.flags(frame) & (Pg.BUSY | Pg.PAGEOUT)) !== 0; // else it is read-only, and stays so
-  }
-
-  /** Sleep until page `index` may be had: it is unbusy, or a frame is free. */
-  *#waitFor(object: UvmObject, index: number): Sleeps<Errno> {
-    const frame = object.lookup(index);
-    if (frame === NO_FRAME) {
-      this.#shortOfMemory++;
-      this.mem.pressure.expect(); // a frame that anybody frees wakes us
-      const result = yield* this.sched.sleep(this, "uvm_wait");
-      this.#shortOfMemory--;
-      return result;
-    }
-    this.setFlags(frame, Pg.WANTED);
-    return yield* this.sched.sleep(object.channel(index), "uvn_fp");
-  }
-
-  /** Memory is short: free up to `wanted` pages that are clean and held by nobody. @returns how many. */
-  #give(wanted: number): number {
-    let given = 0;
-    while (given < wanted && this.#reclaim()) given++;
-    return given;
-  }
-
-  /** Free one page that is clean and held by nobody. @returns whether there was one. */
-  #reclaim(): boolean {
-    for (const queue of [PageQueue.INACTIVE, PageQueue.ACTIVE]) {
-      for (let f = this.queues.oldest(queue); f !== NO_FRAME; f = this.queues.after(f)) {
-        const idle = (this.flags(f) & (Pg.BUSY | Pg.CLEAN)) === Pg.CLEAN;
-        if (!idle || this.mem.section(f).wireCount[f & ROW_MASK] > 0) continue;
-        this.free(f);
-        this.reclaimed++;
-        return true;
-      }
-    }
-    return false;
-  }
+function refuseUnbusy(pages: UvmPages, frame: Frame): never {
+  panic(`unbusy of ${pages.describe(frame)}: not busy, or being written by the page daemon`);
 }

@@ -5,7 +5,7 @@ import { Kmem } from "@physio/pmap";
 import { Scheduler } from "@physio/sched";
 import { Trace } from "@physio/trace";
 import { expect } from "vitest";
-import type { UvmObject } from "../src/index.ts";
+import type { PageSemantics, UvmObject } from "../src/index.ts";
 import { PageQueue, PagerMap, Pg, UvmPages } from "../src/index.ts";
 
 const FIRST_SEED = Number(process.env.PHYSIO_SEED ?? 1);
@@ -41,12 +41,18 @@ export class UvmMachine {
   readonly pager: PagerMap;
   readonly objects: UvmObject[] = [];
 
-  constructor(frames = 64, seed: number | null = null, pagerPages = 8) {
+  constructor(
+    frames = 64,
+    seed: number | null = null,
+    pagerPages = 8,
+    semantics: PageSemantics = "fixed",
+  ) {
     const trace = new Trace();
     this.mem = new PhysMem({ banks: [{ base: MiB, size: frames * PAGE_SIZE }] });
     this.sched = new Scheduler(seed === null ? { trace } : { trace, random: new Chance(seed) });
     this.kmem = new Kmem(this.mem);
-    this.pages = new UvmPages(this.mem, this.sched, trace);
+    const { pmaps } = this.kmem;
+    this.pages = new UvmPages({ mem: this.mem, pmaps, sched: this.sched, trace, semantics });
     this.pager = new PagerMap(this.kmem, this.sched, pagerPages * PAGE_SIZE);
   }
 

@@ -3,7 +3,7 @@ import { NO_FRAME, Panic } from "@physio/kern";
 import type { Sleeps } from "@physio/sched";
 import { describe, expect, test } from "vitest";
 import type { UvmObject } from "../src/index.ts";
-import { DONTCARE, PageQueue, Pg, Ufp } from "../src/index.ts";
+import { DONTCARE, findPages, findPagesNow, PageQueue, Pg, Ufp } from "../src/index.ts";
 import { seeds, UvmMachine } from "./machine.ts";
 
 describe("a page", () => {
@@ -78,7 +78,7 @@ describe("a page", () => {
     for (const index of [0, 1]) {
       const frame = m.resident(object, index);
       m.pages.setFlags(frame, Pg.BUSY);
-      if (index === 1) m.pages.clearFlags(frame, Pg.CLEAN);
+      if (index === 1) m.pages.markDirty(frame);
       m.pages.release(frame);
     }
     expect(object.lookup(0)).toBe(NO_FRAME);
@@ -94,8 +94,10 @@ function mixed(m: UvmMachine): { object: UvmObject; busy: number[] } {
   const busy = m.resident(object, 1);
   m.pages.setFlags(busy, Pg.BUSY);
   m.pages.setFlags(m.resident(object, 3), Pg.RDONLY);
-  m.pages.setFlags(m.resident(object, 4), Pg.PAGEOUT);
-  return { object, busy: [busy] };
+  const leaving = m.resident(object, 4);
+  m.pages.setFlags(leaving, Pg.BUSY);
+  m.pages.pageoutStart(leaving);
+  return { object, busy: [busy, leaving] };
 }
 
 const FOUND = [
@@ -117,8 +119,8 @@ describe("findPages without waiting finds", () => {
       const pages = new Int32Array(7).fill(77);
       const count =
         form === "plain"
-          ? m.pages.findPagesNow(object, 0, pages, 1, 5, flags)
-          : m.sched.runSync(m.pages.findPages(object, 0, pages, 1, 5, flags));
+          ? findPagesNow(m.pages, object, 0, pages, 1, 5, flags)
+          : m.sched.runSync(findPages(m.pages, object, 0, pages, 1, 5, flags));
       expect(count).toBe(found.length);
       expect([pages[0], pages[6]]).toEqual([77, 77]);
       for (let i = 0; i < 5; i++) {
@@ -128,6 +130,7 @@ describe("findPages without waiting finds", () => {
       }
       expect(object.lookup(2) !== NO_FRAME).toBe(found.includes(2));
       m.pages.unbusyAll(pages, 1, 5);
+      m.pages.pageoutDone(busy[1]);
       for (const frame of busy) m.pages.unbusy(frame);
       m.finish();
     });
@@ -138,11 +141,11 @@ describe("findPages without waiting finds", () => {
     const object = m.object();
     for (const index of [0, 1, 2]) m.resident(object, index);
     const pages = new Int32Array([DONTCARE, NO_FRAME, DONTCARE]);
-    expect(m.pages.findPagesNow(object, 0, pages, 0, 3, Ufp.NOWAIT)).toBe(1);
+    expect(findPagesNow(m.pages, object, 0, pages, 0, 3, Ufp.NOWAIT)).toBe(1);
     expect([...pages]).toEqual([DONTCARE, object.lookup(1), DONTCARE]);
     expect(m.pages.busyCount()).toBe(1);
     m.pages.unbusyAll(pages, 0, 3);
-    expect(m.sched.runSync(m.pages.findPages(object, 0, pages, 0, 3, Ufp.ALL))).toBe(1);
+    expect(m.sched.runSync(findPages(m.pages, object, 0, pages, 0, 3, Ufp.ALL))).toBe(1);
     expect([pages[0], pages[2]]).toEqual([DONTCARE, DONTCARE]);
     m.pages.unbusyAll(pages, 0, 3);
     m.finish();
@@ -159,7 +162,7 @@ function* finder(
   name: string,
 ): Sleeps<void> {
   const pages = new Int32Array(1);
-  const found = yield* m.pages.findPages(object, index, pages, 0, 1, flags);
+  const found = yield* findPages(m.pages, object, index, pages, 0, 1, flags);
   log.push(`${name}:${found}`);
   if (found === 0) return;
   yield* m.sched.preempt();
@@ -196,7 +199,7 @@ describe("findPages that may wait", () => {
       [0, Ufp.NORDONLY],
       [1, Ufp.NOALLOC],
     ] as const) {
-      expect(m.sched.runSync(m.pages.findPages(object, index, pages, 0, 1, flags))).toBe(0);
+      expect(m.sched.runSync(findPages(m.pages, object, index, pages, 0, 1, flags))).toBe(0);
       expect(pages[0]).toBe(NO_FRAME);
     }
     m.finish();
@@ -250,7 +253,7 @@ describe("findPages that may wait", () => {
         const pages = new Int32Array(2);
         for (let turn = 0; turn < 6; turn++) {
           const from = turn % 3;
-          yield* m.pages.findPages(object, from, pages, 0, 2, Ufp.ALL);
+          yield* findPages(m.pages, object, from, pages, 0, 2, Ufp.ALL);
           for (const frame of pages) {
             expect(owner.get(frame), `seed ${seed}`).toBe(undefined);
             owner.set(frame, name);

@@ -4,7 +4,7 @@ import { ROW_MASK } from "@physio/physmem";
 import type { Sleeps } from "@physio/sched";
 import { describe, expect, test } from "vitest";
 import type { UvmObject } from "../src/index.ts";
-import { PageQueue, Pg, Ufp } from "../src/index.ts";
+import { findPages, findPagesNow, PageQueue, Pg, Ufp } from "../src/index.ts";
 import { Chance, seeds, UvmMachine } from "./machine.ts";
 
 const FRAMES = 6;
@@ -45,7 +45,7 @@ describe("a page is allocated when no frame is free", () => {
     (m: UvmMachine, frame: number) => void,
   ][] = [
     ["busy", (m, f) => m.pages.setFlags(f, Pg.BUSY), (m, f) => m.pages.unbusy(f)],
-    ["dirty", (m, f) => m.pages.clearFlags(f, Pg.CLEAN), () => {}],
+    ["dirty", (m, f) => m.pages.markDirty(f), () => {}],
     [
       "wired",
       (m, f) => {
@@ -87,7 +87,7 @@ test("pages leave a few frames to kernel memory as long as others can be reclaim
 describe("findPages with all frames busy", () => {
   function* want(m: UvmMachine, object: UvmObject, index: number, log: number[]): Sleeps<void> {
     const pages = new Int32Array(1);
-    expect(yield* m.pages.findPages(object, index, pages, 0, 1, Ufp.ALL)).toBe(1);
+    expect(yield* findPages(m.pages, object, index, pages, 0, 1, Ufp.ALL)).toBe(1);
     log.push(index);
     m.pages.activate(pages[0]);
     m.pages.unbusy(pages[0]);
@@ -134,7 +134,7 @@ describe("findPages with all frames busy", () => {
     const { m, object } = full();
     for (let i = 0; i < FRAMES; i++) m.pages.setFlags(object.lookup(i), Pg.BUSY);
     const pages = new Int32Array(1);
-    expect(m.pages.findPagesNow(object, 100, pages, 0, 1, Ufp.NOWAIT)).toBe(0);
+    expect(findPagesNow(m.pages, object, 100, pages, 0, 1, Ufp.NOWAIT)).toBe(0);
     expect(pages[0]).toBe(NO_FRAME);
     m.pages.unbusyAll(
       Int32Array.from([0, 1, 2, 3, 4, 5], (i) => object.lookup(i)),
@@ -152,7 +152,7 @@ describe("findPages with all frames busy", () => {
       const body = function* (object: UvmObject): Sleeps<void> {
         const pages = new Int32Array(1);
         for (let turn = 0; turn < 12; turn++) {
-          yield* m.pages.findPages(object, chance.below(30), pages, 0, 1, Ufp.ALL);
+          yield* findPages(m.pages, object, chance.below(30), pages, 0, 1, Ufp.ALL);
           yield* m.sched.preempt();
           if (chance.below(3) > 0) m.pages.activate(pages[0]);
           else m.pages.deactivate(pages[0]);

@@ -166,7 +166,7 @@ describe("check", () => {
     [
       "a page count that is off",
       (m) => {
-        m.objects[0].pageCount++;
+        m.objects[0].index.count++;
       },
     ],
     [
@@ -201,5 +201,49 @@ describe("check", () => {
     m.pages.check();
     damage(m, frames[1]);
     expect(() => m.pages.check()).toThrow(Panic);
+  });
+});
+
+describe("the pager map's reserve", () => {
+  test("is one window of 16 pages for the daemon, when the others are used up", () => {
+    const m = new UvmMachine(64, null, 8);
+    const frames = Int32Array.from({ length: 16 }, () => m.mem.allocFrame());
+    const all = m.pager.tryMapIn(frames, 8);
+    const window = m.pager.tryReserve(frames, 16);
+    expect(window).toBeGreaterThan(0);
+    expect(m.pager.frameAt(window, 15)).toBe(frames[15]);
+    expect(m.pager.tryReserve(frames, 1)).toBe(-1);
+    m.pager.mapOut(window, 16);
+    expect(m.sched.runSync(m.pager.mapIn(frames, 4, true))).toBe(window);
+    m.pager.mapOut(window, 4);
+    expect(m.pager.waits).toBe(0);
+    m.pager.mapOut(all, 8);
+    expect(m.sched.runSync(m.pager.mapIn(frames, 4, true))).not.toBe(window); // not needed
+    m.pager.mapOut(all, 4);
+    expect(() => m.pager.tryReserve(Int32Array.from({ length: 17 }), 17)).toThrow(Panic);
+    for (const frame of frames) m.mem.freeFrame(frame);
+    m.finish();
+  });
+
+  test("lets the daemon get on while others wait, who are woken afterwards", () => {
+    const m = new UvmMachine(64, null, 8);
+    const frames = Int32Array.from({ length: 8 }, () => m.mem.allocFrame());
+    const all = m.pager.tryMapIn(frames, 8);
+    const log: string[] = [];
+    const body = function* (name: string, daemon: boolean): Sleeps<void> {
+      const va = yield* m.pager.mapIn(frames, 2, daemon);
+      log.push(name);
+      yield* m.sched.preempt();
+      m.pager.mapOut(va, 2);
+    };
+    m.sched.spawn("a", body("a", false));
+    m.sched.spawn("daemon", body("daemon", true));
+    m.sched.pump();
+    expect(log).toEqual(["daemon"]);
+    m.pager.mapOut(all, 8);
+    m.sched.pump();
+    expect(log).toEqual(["daemon", "a"]);
+    for (const frame of frames) m.mem.freeFrame(frame);
+    m.finish();
   });
 });

@@ -84,17 +84,22 @@ export interface ExtPages {
 /** Told when nobody uses external storage any more. => `ext` is the pool's again when it returns. */
 export type ExtFree = (ext: MbufExt) => void;
 
-/** The bytes of a storage that were read last, for the next time: see bytes.ts. */
+/**
+ * The two ranges of a storage that were read last, as the host's arrays, for the next time: see bytes.ts.
+ * A view whose memory the host has taken away has no bytes, and is of no range.
+ */
 export class HostView {
-  /** The array that `view` is a part of, from `start` on; null: of none. */
-  array: Uint8Array | null;
-  start: number;
+  /** Kernel address of the first byte of `view`; −1: there is none. */
+  start: VirtAddr;
   view: Uint8Array;
+  olderStart: VirtAddr;
+  older: Uint8Array;
 
   constructor() {
-    this.array = null;
-    this.start = 0;
+    this.start = -1;
     this.view = NOTHING;
+    this.olderStart = -1;
+    this.older = NOTHING;
   }
 }
 

@@ -54,8 +54,8 @@ export interface MbufPoolOptions {
   readonly linkHeader?: Bytes;
 }
 
-/** Free ones of each kind that keep their memory: half a MiB of the usual ones, a little of the large. */
-const KEEP = Object.freeze({ mbufs: 1024, clusters: 256, jumbo4k: 64, jumbo9k: 8, jumbo16k: 8 });
+/** Free ones of each kind that keep their memory: two rings' worth of the usual ones, a little of the large. */
+const KEEP = Object.freeze({ mbufs: 2048, clusters: 1024, jumbo4k: 64, jumbo9k: 8, jumbo16k: 8 });
 
 export class MbufStore {
   readonly kmem: Kmem;
@@ -178,7 +178,7 @@ export class MbufStore {
 
   /** Free one mbuf. @returns the next of its chain. Panics when it is free already. @bsd #P[no tags] m_free */
   free(m: Mbuf): Mbuf | null {
-    if (m.type === FREE || m.storage < 0) {
+    if (m.type === FREE || m.storageFrame < 0) {
       panic(`mbuf: free of one that is ${m.storage < 0 ? "no pool's" : "free"} already`);
     }
     const { next } = m;
@@ -247,11 +247,23 @@ export class MbufStore {
   }
 
   #withCluster(zone: ClusterZone, type: MbufType, flags: MbufFlag): Mbuf | null {
-    const m = (flags & PKTHDR) === 0 ? this.get(type) : this.gethdr(type);
+    const m = this.mbufs.alloc();
     if (m === null) return null;
-    if (this.#attach(m, zone)) return m;
-    this.mbufs.free(m);
-    return null;
+    m.type = type;
+    const ext = zone.alloc();
+    if (ext === null) {
+      this.mbufs.free(m);
+      return null;
+    }
+    m.ext = ext;
+    m.data = ext.buf;
+    if ((flags & PKTHDR) === 0) {
+      m.flags = EXT;
+    } else {
+      m.flags = EXT | PKTHDR;
+      clearPacket(m);
+    }
+    return m;
   }
 
   #attach(m: Mbuf, zone: ClusterZone): boolean {
@@ -282,6 +294,7 @@ export class MbufStore {
   #dropExt(m: Mbuf): void {
     const ext = m.ext!;
     m.ext = null;
+    m.pages = null;
     if (!(ext.refs > 0)) panic(`mbuf: storage at ${hex(ext.buf)} with ${ext.refs} users is freed`);
     ext.refs--;
     if (ext.refs > 0) return;
