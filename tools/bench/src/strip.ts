@@ -7,10 +7,17 @@
  */
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { stripTypeScriptTypes } from "node:module";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const SOURCES = fileURLToPath(new URL(".", import.meta.url));
+/** Folder of all tools, and in it this one's sources. */
+const TOOLS = fileURLToPath(new URL("../../", import.meta.url));
+const SOURCES = "bench/src";
+/** What workers import of other tools: nothing but packages is imported there. */
+const SHARED: readonly string[] = Object.freeze([
+  "suites/src/memory-disk.ts",
+  "suites/src/block-fs.ts",
+]);
 const MODULES = fileURLToPath(new URL("../node_modules", import.meta.url));
 
 /** Names of files end in `.ts"` in imports and nowhere else. */
@@ -21,14 +28,17 @@ const toScript = (text: string): string => text.replaceAll('.ts"', '.js"');
  * @returns its entry point.
  */
 export function stripTo(folder: string): string {
-  mkdirSync(join(folder, "src"), { recursive: true });
+  mkdirSync(folder, { recursive: true });
   if (!readdirSync(folder).includes("node_modules")) {
     symlinkSync(MODULES, join(folder, "node_modules"), "junction");
   }
   writeFileSync(join(folder, "package.json"), '{ "type": "module" }\n');
-  for (const name of readdirSync(SOURCES)) {
-    const text = stripTypeScriptTypes(readFileSync(join(SOURCES, name), "utf8"));
-    writeFileSync(join(folder, "src", name.replace(/\.ts$/, ".js")), toScript(text));
+  const own = readdirSync(join(TOOLS, SOURCES)).map((name) => `${SOURCES}/${name}`);
+  for (const path of [...own, ...SHARED]) {
+    const text = stripTypeScriptTypes(readFileSync(join(TOOLS, path), "utf8"));
+    const target = join(folder, path.replace(/\.ts$/, ".js"));
+    mkdirSync(dirname(target), { recursive: true });
+    writeFileSync(target, toScript(text));
   }
-  return join(folder, "src", "main.js");
+  return join(folder, SOURCES, "main.js");
 }

@@ -20,6 +20,9 @@ const PACKAGES: readonly string[] = Object.freeze([
   "busdma",
   "busdma-bounce",
   "carriers",
+  "blkio",
+  "vfs",
+  "genfs",
   "arch-x86",
   "arch-arm64",
   "arch-riscv",
@@ -54,6 +57,7 @@ const WORKERS: Readonly<Record<string, (input: never) => Promise<unknown>>> = Ob
   pages: async () => (await import("./page-worker.ts")).measurePages(),
   "core-garbage": async (input: never) =>
     (await import("./core-garbage-worker.ts")).measureCoreGarbage(input),
+  files: async () => (await import("./file-worker.ts")).measureFiles(),
   curves: async () => (await import("./curve-worker.ts")).measureCurves(),
   memory: async (input: never) => (await import("./memory-worker.ts")).measureMemory(input),
   demo: async (input: never) => (await import("./demo-worker.ts")).measureDemo(input),

@@ -8,11 +8,15 @@
  * At quiet points `settle` takes what is there, if it may be, for the truth from then on.
  *
  * The values say which record they come from: no two records of a file have the same value at one place, and
- * none has 0 or STALE.
+ * none has 0, or what memory and disks are filled with before they are used.
  */
 
-/** Values that records have: 1 … VALUES. */
-const VALUES = 251;
+/** Values that records have, and those that they leave out: what frames hold that nobody has filled. */
+const VALUES = 241;
+const NEW_JUNK = 0x5a;
+const FREE_JUNK = 0xdf;
+/** What a disk is filled with before it is used. */
+export const STALE = 0xff;
 
 interface ByteRecord {
   readonly from: number;
@@ -34,8 +38,22 @@ interface SizeChange {
 }
 
 /** The byte that record `id` has at `position`. */
-export function byteAt(id: number, position: number): number {
-  return 1 + ((id * 97 + position * 31 + Math.floor(position / 251) * 7) % VALUES);
+function byteAt(id: number, position: number): number {
+  const value = 1 + ((id * 97 + position * 31 + (position >> 8) * 7) % VALUES);
+  const above = value < NEW_JUNK ? value : value + 1;
+  return above < FREE_JUNK ? above : above + 1;
+}
+
+/** The bytes that record `id` has in [`from`, `from + length`). */
+export function bytesAt(id: number, from: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  for (let i = 0; i < length; i++) bytes[i] = byteAt(id, from + i);
+  return bytes;
+}
+
+/** The first of `bytes` that was never anybody's, or −1. */
+export function findLeak(bytes: Uint8Array): number {
+  return bytes.findIndex((byte) => byte === STALE || byte === NEW_JUNK || byte === FREE_JUNK);
 }
 
 /** One change under way: `ByteModel.finish` ends it. */
@@ -147,11 +165,10 @@ export class ByteModel {
     for (let i = 0; i + 1 < sorted.length; i++) {
       const [low, high] = [sorted[i], sorted[i + 1]];
       const may = candidates(near, low, since);
-      for (let at = low; at < high; at++) {
-        const byte = bytes[at - from];
-        if (may.some((r) => this.#value(r, at) === byte)) continue;
-        return `byte ${at} is ${byte}, and may be ${this.#say(may, at)}; ${this.#whose(near, at, byte)}`;
-      }
+      const at = this.#firstOdd(may, bytes, from, low, high);
+      if (at < 0) continue;
+      const byte = bytes[at - from];
+      return `byte ${at} is ${byte}, and may be ${this.#say(may, at)}; ${this.#whose(near, at, byte)}`;
     }
     return null;
   }
@@ -180,6 +197,23 @@ export class ByteModel {
     const change = { start: this.now(), end: Infinity, from: this.size, to };
     this.#sizes.push(change);
     return change;
+  }
+
+  /** The first byte of [`low`, `high`) that no candidate has, or −1; `bytes` begin at `from`. */
+  #firstOdd(
+    may: readonly (ByteRecord | null)[],
+    bytes: Uint8Array,
+    from: number,
+    low: number,
+    high: number,
+  ): number {
+    const [likely] = may;
+    for (let at = low; at < high; at++) {
+      const byte = bytes[at - from];
+      if (this.#value(likely, at) === byte) continue;
+      if (!may.some((r) => this.#value(r, at) === byte)) return at;
+    }
+    return -1;
   }
 
   /** Null stands for the last quiet point. */

@@ -19,7 +19,6 @@ import { PagingKernel } from "./paging-kernel.ts";
 const K = KiB;
 const BLOCK_SIZES = [K, 2 * K, 4 * K, 16 * K, 64 * K];
 const ROUNDS = 2;
-const SETTLE = 64 * K;
 
 const CALLS: readonly OpName[] = [
   "read",
@@ -104,7 +103,7 @@ function run(seed: number, kind: ScheduleKind): ScheduleReport {
   const most = Math.max(64 * K, blockSize * 2) + (chance.oneIn(2) ? 32 * K : 0);
   const users = kind.threads;
   // The buffers of the users are most of it when memory is tight.
-  const ram = tight ? (users * 12 + 40) * PAGE_SIZE + Math.max(blockSize, 16 * K) : 2048 * K;
+  const ram = tight ? (users * 12 + 8) * PAGE_SIZE + Math.max(blockSize, 16 * K) : 2048 * K;
   const kernel = new PagingKernel({ seed, blockSize, completion, journal, ram, pagerPages: 48 });
   const model = new ByteModel(roundPage(most));
   const allowed = tight ? [Errno.ENOMEM] : [];
@@ -152,10 +151,9 @@ function* contents(file: SharedFile): Sleeps<Uint8Array> {
   const { kernel, vp } = file;
   const { kmem } = kernel;
   const bytes = new Uint8Array(vp.size);
-  const piece = Math.min(SETTLE, PAGE_SIZE);
-  const va = kmem.alloc(piece);
-  for (let at = 0; at < bytes.length; at += piece) {
-    const length = Math.min(piece, bytes.length - at);
+  const va = kmem.alloc(PAGE_SIZE);
+  for (let at = 0; at < bytes.length; at += PAGE_SIZE) {
+    const length = Math.min(PAGE_SIZE, bytes.length - at);
     const uio = new Uio(UioRw.READ, kmem.space, [{ base: va, length }], at);
     yield* vnLock(vp, RW_READER);
     const error = yield* vp.ops.read(vp, uio, 0);
@@ -163,13 +161,14 @@ function* contents(file: SharedFile): Sleeps<Uint8Array> {
     if (error !== Errno.OK || uio.resid > 0) throw new Error(`read at ${at}: errno ${error}`);
     kmem.read(va, bytes.subarray(at, at + length));
   }
-  kmem.free(va, piece);
+  kmem.free(va, PAGE_SIZE);
   return bytes;
 }
 
 function same(wanted: Uint8Array, got: Uint8Array): string | null {
-  const at = wanted.findIndex((byte, i) => byte !== got[i]);
-  return at < 0 ? null : `byte ${at} of ${wanted.length} is ${got[at]}, not ${wanted[at]}`;
+  let at = 0;
+  while (at < wanted.length && wanted[at] === got[at]) at++;
+  return at === wanted.length ? null : `byte ${at} of ${wanted.length} is ${got[at]}, not ${wanted[at]}`;
 }
 
 function complain(what: string, why: string | null): void {

@@ -15,8 +15,8 @@ import type { Vmspace } from "@physio/uvm";
 import { Advice, MapFlag, MsFlag, madvise, msync, PageRequest, Pgo } from "@physio/uvm";
 import type { Vnode } from "@physio/vfs";
 import { FsyncFlag, IoFlag, vnLock, vnUnlock } from "@physio/vfs";
-import type { Change } from "./byte-model.ts";
-import { ByteModel, byteAt } from "./byte-model.ts";
+import type { ByteModel } from "./byte-model.ts";
+import { bytesAt, findLeak } from "./byte-model.ts";
 import type { Chance } from "./chance.ts";
 import type { PagingKernel } from "./paging-kernel.ts";
 
@@ -46,6 +46,12 @@ export interface SharedFile {
   readonly direct: boolean;
   /** What failing operations may say; none: they must go well. */
   readonly allowed: readonly Errno[];
+}
+
+/** A time, and where the file's blocks were then. */
+interface Moment {
+  readonly since: number;
+  readonly blocks: readonly number[];
 }
 
 export type OpName = keyof typeof OPS;
@@ -83,6 +89,14 @@ export class FileUser {
       yield* OPS[this.chance.pick(ops)](this);
       this.done++;
       if (this.chance.oneIn(4)) yield* this.file.kernel.sched.preempt();
+    }
+  }
+
+  /** The same: these operations, in order. */
+  *script(ops: readonly OpName[]): Sleeps<void> {
+    for (const op of ops) {
+      yield* OPS[op](this);
+      this.done++;
     }
   }
 
@@ -128,7 +142,7 @@ export class FileUser {
     const length = Math.min(this.#length(flags), most - offset);
     if (length <= 0) return;
     const change = model.beginWrite(offset, offset + length);
-    const bytes = Uint8Array.from({ length }, (_, i) => byteAt(change.id, offset + i));
+    const bytes = bytesAt(change.id, offset, length);
     const [uio, base] = this.#uio(UioRw.WRITE, append ? 0 : offset, length, user);
     if (user) this.#expect("write", yield* this.#space.write(base, bytes));
     else kernel.kmem.write(base, bytes);
@@ -139,7 +153,7 @@ export class FileUser {
     const least = Math.max(change.size?.from ?? vp.size, offset + length - uio.resid);
     if (uio.resid < length && vp.size < least) this.#fail("write", `size ${vp.size} of ${least}`);
     const sync = (flags & (IoFlag.SYNC | IoFlag.DSYNC)) !== 0;
-    if (sync && error === E.OK) this.checkDisk("synchronous write", model.now(), offset, length);
+    if (sync && error === E.OK) this.checkDisk("synchronous write", this.moment(), offset, length);
   }
 
   truncate(): Sleeps<void> {
@@ -162,11 +176,11 @@ export class FileUser {
   *fsync(flags: FsyncFlag): Sleeps<void> {
     const { model, vp } = this.file;
     yield* vnLock(vp, RW_WRITER);
-    const since = model.now();
+    const then = this.moment();
     const error = yield* vp.ops.fsync(vp, flags);
     this.#expect("fsync", error);
     if (error === E.OK && (flags & FsyncFlag.LAZY) === 0) {
-      this.checkDisk("fsync", since, 0, model.size);
+      this.checkDisk("fsync", then, 0, model.size);
     }
     vnUnlock(vp);
   }
@@ -182,9 +196,11 @@ export class FileUser {
       const error = yield* this.#space.read(this.#mapped + at, bytes);
       const { least } = model.sizes(since);
       this.#expectFault("load", error, at, least);
-      if (error === E.OK) {
-        this.#compare("load", at, bytes.subarray(0, Math.max(0, least - at)), since);
-      }
+      if (error !== E.OK) continue;
+      this.#compare("load", at, bytes.subarray(0, Math.max(0, least - at)), since);
+      // The page of the file's end goes on behind it, with nothing that is not the file's.
+      const leak = truncPage(at) < least ? findLeak(bytes) : -1;
+      if (leak >= 0) this.#fail("load", `byte ${at + leak} is ${bytes[leak]}, which is nobody's`);
     }
   }
 
@@ -194,7 +210,7 @@ export class FileUser {
     for (const [at, length] of this.#pieces(this.#place(most, 0), this.#length(0))) {
       const change = model.beginStore(at, at + length);
       const since = change.records[0].start;
-      const bytes = Uint8Array.from({ length }, (_, i) => byteAt(change.id, at + i));
+      const bytes = bytesAt(change.id, at, length);
       const error = yield* this.#space.write(this.#mapped + at, bytes);
       this.#expectFault("store", error, at, model.sizes(since).least);
       model.finishStore(change, error === E.OK);
@@ -202,12 +218,11 @@ export class FileUser {
   }
 
   *msync(flags: MsFlag): Sleeps<void> {
-    const { model, most } = this.file;
-    const [at, length] = this.#pageRange(most);
-    const since = model.now();
+    const [at, length] = this.#pageRange(this.file.most);
+    const then = this.moment();
     const error = yield* msync(this.#space, this.#mapped + at, length, flags);
     this.#expect("msync", error, [E.EBUSY]);
-    if (error === E.OK && (flags & MsFlag.SYNC) !== 0) this.checkDisk("msync", since, at, length);
+    if (error === E.OK && (flags & MsFlag.SYNC) !== 0) this.checkDisk("msync", then, at, length);
   }
 
   *advise(): Sleeps<void> {
@@ -221,17 +236,17 @@ export class FileUser {
 
   /** Pages are written back, given up, or both. */
   *putpages(): Sleeps<void> {
-    const { model, most, vp } = this.file;
+    const { most, vp } = this.file;
     const [at, length] = this.#pageRange(most);
     const flags = this.chance.pick(PUT_FLAGS);
-    const since = model.now();
+    const then = this.moment();
     const hi = this.chance.oneIn(3) ? 0 : at + length;
     const all = (flags & ALLPAGES) !== 0;
     const error = yield* vp.ops.putpages(vp, all ? 0 : at, all ? 0 : hi, flags);
     this.#expect("putpages", error, (flags & BUSYFAIL) === 0 ? [] : [E.EDEADLK]);
     if (error === E.OK && (flags & (CLEANIT | SYNCIO)) === (CLEANIT | SYNCIO)) {
       const to = all || hi === 0 ? most : hi;
-      this.checkDisk("putpages", since, all ? 0 : at, to - (all ? 0 : at));
+      this.checkDisk("putpages", then, all ? 0 : at, to - (all ? 0 : at));
     }
   }
 
@@ -250,12 +265,29 @@ export class FileUser {
     this.#expect("sync", yield* this.file.kernel.syncer.sync());
   }
 
-  /** Compare a range of the disk with what the model had since `since`. */
-  checkDisk(what: string, since: number, from: FileOffset, length: Bytes): void {
+  /** Now, for `checkDisk`. */
+  moment(): Moment {
     const { model, kernel, vp } = this.file;
+    return { since: model.now(), blocks: [...kernel.fs.blocksOf(vp)] };
+  }
+
+  /**
+   * Compare a range of the disk with what the model had since then. Blocks that the file got meanwhile hold
+   * whatever they held before, until what they were got for is written.
+   */
+  checkDisk(what: string, then: Moment, from: FileOffset, length: Bytes): void {
+    const { model, kernel, vp } = this.file;
+    const { blockSize } = kernel.fs;
+    const { since, blocks } = then;
     const end = Math.min(from + length, model.sizes(since).least);
-    if (end <= from) return;
-    this.#compare(`the disk after ${what}`, from, kernel.diskBytes(vp, from, end - from), since);
+    for (let at = from; at < end; ) {
+      const lbn = Math.floor(at / blockSize);
+      const next = Math.min(end, (lbn + 1) * blockSize);
+      if (blocks[lbn] === kernel.fs.blocksOf(vp)[lbn]) {
+        this.#compare(`the disk after ${what}`, at, kernel.diskBytes(vp, at, next - at), since);
+      }
+      at = next;
+    }
   }
 
   *#locked(mode: RwMode, body: Sleeps<void>): Sleeps<void> {
@@ -368,5 +400,3 @@ export const OPS = {
   "read ahead": (u: FileUser) => u.readAhead(),
   sync: (u: FileUser) => u.syncAll(),
 } as const satisfies Record<string, (user: FileUser) => Sleeps<void>>;
-
-export type { Change };

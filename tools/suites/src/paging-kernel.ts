@@ -14,13 +14,14 @@ import { Errno as E, KiB, MiB, NO_FRAME, PAGE_SIZE, panic } from "@physio/kern";
 import { PhysMem, ROW_MASK } from "@physio/physmem";
 import { Kmem } from "@physio/pmap";
 import type { Sleeps } from "@physio/sched";
-import { Scheduler, ThreadState } from "@physio/sched";
+import { Scheduler } from "@physio/sched";
 import { Trace } from "@physio/trace";
 import type { PageSemantics } from "@physio/uvm";
 import { PageArrays, PageDaemon, PageQueue, PagerMap, UvmPages, Vmspace } from "@physio/uvm";
 import type { FsContext, Mount, Vnode } from "@physio/vfs";
 import { Syncer } from "@physio/vfs";
 import { BlockFs } from "./block-fs.ts";
+import { STALE } from "./byte-model.ts";
 import { Chance } from "./chance.ts";
 import type { Point } from "./fault-points.ts";
 import { FaultPoints } from "./fault-points.ts";
@@ -41,8 +42,6 @@ export interface PagingOptions {
   readonly verify?: boolean;
 }
 
-/** What the disk holds where nobody has written: no test writes that byte. */
-export const STALE = 0xff;
 /** How long a shortage lasts that was made, and the longest latency, in ns. */
 const SHORTAGE = 3_000_000;
 const SLOWEST = 200_000;
@@ -148,17 +147,21 @@ export class PagingKernel {
     throw new Error(`goes on after ${STEPS_MOST} steps\n${this.sched.report()}`);
   }
 
-  /** Run threads side by side until all have ended. @throws as `run`. */
+  /** Run threads side by side until all have ended. @throws as `run`, or what the first that failed throws. */
   runAll(bodies: readonly Sleeps<unknown>[]): void {
     const { sched } = this;
-    const threads = bodies.map((body, i) => sched.start(body, `thread ${i}`));
-    for (const thread of threads) {
-      while (thread.state !== ThreadState.DEAD && threads.every((t) => !t.failed)) {
+    const failures: unknown[] = [];
+    const threads = bodies.map((body, i) => sched.start(noting(body, failures), `thread ${i}`));
+    try {
+      for (const thread of threads) {
         if (!sched.advance(thread, STEPS_MOST))
           throw new Error(`goes on after ${STEPS_MOST} steps\n${sched.report()}`);
+        sched.resultOf(thread);
       }
+    } finally {
+      // Who fails keeps its locks: that others wait for them for ever is of no interest.
+      if (failures.length > 0) throw failures[0];
     }
-    for (const thread of threads) sched.resultOf(thread);
   }
 
   /** Panic when anything is held although nobody does anything; `files` may be dirty. */
@@ -247,6 +250,15 @@ export class PagingKernel {
       later(() => kmem.kvaFree(kvaAlloc(PAGE_SIZE), PAGE_SIZE));
       return -1;
     };
+  }
+}
+
+/** `body`, whose exception is kept. */
+function* noting(body: Sleeps<unknown>, failures: unknown[]): Sleeps<void> {
+  try {
+    yield* body;
+  } catch (error) {
+    failures.push(error);
   }
 }
 

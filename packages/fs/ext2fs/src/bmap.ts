@@ -17,13 +17,13 @@ import { vtoi } from "./node.ts";
 const MAX_RUN = 64;
 
 /** Where the pointer of a logical block is: the slot of the inode, and the indexes below it. */
-interface Chain {
+export interface Chain {
   readonly slot: number;
   readonly indexes: readonly number[];
 }
 
 /** @returns null when the block lies past what three levels reach. */
-function chainOf(lbn: number, blockSize: number): Chain | null {
+export function chainOf(lbn: number, blockSize: number): Chain | null {
   if (lbn < DIRECT_BLOCKS) return { slot: lbn, indexes: [] };
   const fanOut = blockSize / 4;
   let left = lbn - DIRECT_BLOCKS;

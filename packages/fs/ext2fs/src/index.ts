@@ -1,4 +1,4 @@
-export type { Ext2Mount } from "./mount.ts";
-export { mountExt2 } from "./mount.ts";
+export type { Ext2Mount, Ext2Options } from "./mount.ts";
+export { mountExt2 } from "./mount-disk.ts";
 export type { Superblock } from "./superblock.ts";
 export { decodeSuperblock } from "./superblock.ts";

@@ -3,7 +3,8 @@
  *
  * ext2 on-disk format, revisions 0 and 1. An Inode is a copy: it keeps no hold on the bytes it was
  * made from. Its type is one that a reader knows, its size is an exact number. Block numbers in
- * `block` are as found: whoever follows one checks it against the file system first.
+ * `block` are as found: whoever follows one checks it against the file system first. Who changes a file
+ * changes its Inode; `encodeInode` puts it back where it came from and leaves all other bytes alone.
  *
  * Called by the inode reader; what maps blocks builds on `block` and `maxFileBlocks`. Pure.
  */
@@ -30,6 +31,8 @@ import {
   S_IFREG,
   S_IFSOCK,
   SECTOR_BYTES,
+  writeU16,
+  writeU32,
 } from "./layout.ts";
 import type { Superblock } from "./superblock.ts";
 
@@ -54,35 +57,35 @@ const SIZE_MAX = 2 ** 52;
 const TWO_32 = 2 ** 32;
 const NEEDS_FEATURE = EXTENTS_FL | INLINE_DATA_FL;
 
-/** One inode. Built by `decodeInode` only. */
+/** One inode. Built by `decodeInode`, or empty by `newInode`. */
 export class Inode {
   readonly ino: number;
   readonly type: InodeType;
   /** Type and permission bits. */
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
+  mode: number;
+  uid: number;
+  gid: number;
   /** Bytes. */
-  readonly size: number;
+  size: number;
   /** Seconds since 1970, signed. */
-  readonly atime: number;
-  readonly ctime: number;
-  readonly mtime: number;
+  atime: number;
+  ctime: number;
+  mtime: number;
   /** When it was deleted; 0: it was not. */
-  readonly dtime: number;
-  readonly links: number;
+  dtime: number;
+  links: number;
   /** 512-byte units that it occupies, indirect and attribute blocks included. */
-  readonly sectors: number;
-  readonly flags: number;
-  /** 12 direct blocks, single, double and triple indirect; 0 is a hole. Not to be written. */
+  sectors: number;
+  flags: number;
+  /** 12 direct blocks, single, double and triple indirect; 0 is a hole. */
   readonly block: Uint32Array;
-  /** The same 60 bytes as found: the target of a fast symbolic link. Not to be written. */
+  /** The same 60 bytes as found: the target of a fast symbolic link. */
   readonly blockBytes: Uint8Array;
-  readonly generation: number;
+  generation: number;
   /** Block of extended attributes, 0: none. */
-  readonly fileAcl: number;
+  fileAcl: number;
   /** Only of special files. */
-  readonly rdev: DeviceNumber | null;
+  rdev: DeviceNumber | null;
 
   /** => `bytes` holds 128 bytes at `at`. */
   constructor(bytes: Uint8Array, at: number, sb: Superblock, ino: number) {
@@ -174,6 +177,39 @@ export function decodeInode(bytes: Uint8Array, offset: number, sb: Superblock, i
     );
   }
   return inode;
+}
+
+/** An inode as allocation leaves it: nothing but its type, permissions and generation. => `mode` names a type. */
+export function newInode(sb: Superblock, ino: number, mode: number, generation: number): Inode {
+  const bytes = new Uint8Array(REV0_INODE_BYTES);
+  writeU16(bytes, Ino.mode, mode);
+  const inode = new Inode(bytes, 0, sb, ino);
+  inode.generation = generation;
+  return inode;
+}
+
+/** Put an inode back at `at` of `bytes`, which hold 128 bytes of it. What this file does not know stays as it is there. */
+export function encodeInode(inode: Inode, bytes: Uint8Array, at: number, sb: Superblock): void {
+  writeU16(bytes, at + Ino.mode, inode.mode);
+  writeU16(bytes, at + Ino.uidLow, inode.uid & 0xffff);
+  writeU16(bytes, at + Ino.uidHigh, inode.uid >>> 16);
+  writeU16(bytes, at + Ino.gidLow, inode.gid & 0xffff);
+  writeU16(bytes, at + Ino.gidHigh, inode.gid >>> 16);
+  writeU32(bytes, at + Ino.size, inode.size);
+  if (inode.type === "regular" && sb.revision >= 1) {
+    writeU32(bytes, at + Ino.sizeHigh, Math.floor(inode.size / TWO_32));
+  }
+  writeU32(bytes, at + Ino.atime, inode.atime);
+  writeU32(bytes, at + Ino.ctime, inode.ctime);
+  writeU32(bytes, at + Ino.mtime, inode.mtime);
+  writeU32(bytes, at + Ino.dtime, inode.dtime);
+  writeU16(bytes, at + Ino.links, inode.links);
+  writeU32(bytes, at + Ino.sectors, inode.sectors);
+  writeU32(bytes, at + Ino.flags, inode.flags);
+  writeU32(bytes, at + Ino.generation, inode.generation);
+  writeU32(bytes, at + Ino.fileAcl, inode.fileAcl);
+  if (isFastSymlink(inode, sb.blockSize)) bytes.set(inode.blockBytes, at + Ino.block);
+  else for (let i = 0; i < BLOCK_SLOTS; i++) writeU32(bytes, at + Ino.block + 4 * i, inode.block[i]);
 }
 
 /** Whether nothing uses the inode: no links, and never made or deleted. */

@@ -107,6 +107,7 @@ export const Sb = Object.freeze({
   inodesPerGroup: 40,
   mtime: 44,
   wtime: 48,
+  mountCount: 52,
   magic: 56,
   state: 58,
   revision: 76,
@@ -117,11 +118,22 @@ export const Sb = Object.freeze({
   featureRoCompat: 100,
   uuid: 104,
   volumeName: 120,
+  lastOrphan: 232,
   hashSeed: 236,
   defHashVersion: 252,
   firstMetaBg: 260,
   flags: 352,
   backupGroups: 588,
+});
+
+/** Byte offsets in a group descriptor. */
+export const GroupDesc = Object.freeze({
+  blockBitmap: 0,
+  inodeBitmap: 4,
+  inodeTable: 8,
+  freeBlocks: 12,
+  freeInodes: 14,
+  usedDirs: 16,
 });
 
 /** s_state: unmounted cleanly, errors seen. */
@@ -206,6 +218,21 @@ export const HASH_UNSIGNED_STEP = 3;
 /** 16 bits, little-endian, at `at`. => in the array; outside of it bytes read as 0. */
 export function readU16(bytes: Uint8Array, at: number): number {
   return bytes[at] | (bytes[at + 1] << 8);
+}
+
+/** The low 16 bits of `value`, little-endian, to `at`. */
+export function writeU16(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value;
+  bytes[at + 1] = value >>> 8;
+}
+
+/** The low 32 bits of `value`, little-endian, to `at`. */
+export function writeU32(bytes: Uint8Array, at: number, value: number): void {
+  const low = value % 2 ** 32;
+  bytes[at] = low;
+  bytes[at + 1] = low >>> 8;
+  bytes[at + 2] = low >>> 16;
+  bytes[at + 3] = low >>> 24;
 }
 
 /** 32 bits, little-endian, at `at`: 0 … 2^32 − 1. => as `readU16`. */

@@ -64,6 +64,8 @@ export interface Superblock {
   /** Seconds: last mount, last write. */
   readonly mtime: number;
   readonly wtime: number;
+  /** First inode of the list of unlinked files that were in use, or 0. */
+  readonly lastOrphan: number;
   /** First block of the table of group descriptors. */
   readonly descriptorTableBlock: number;
   readonly descriptorSize: number;
@@ -209,6 +211,7 @@ function readFields(bytes: Uint8Array): Superblock {
     state: readU16(bytes, Sb.state),
     mtime: readU32(bytes, Sb.mtime),
     wtime: readU32(bytes, Sb.wtime),
+    lastOrphan: readU32(bytes, Sb.lastOrphan),
     descriptorTableBlock: firstDataBlock + 1,
     descriptorSize: GROUP_DESC_BYTES,
     firstMetaBg: metaBg ? readU32(bytes, Sb.firstMetaBg) : NO_META_BG,

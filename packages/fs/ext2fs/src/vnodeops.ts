@@ -2,7 +2,7 @@
  * The vnode operations of ext2.
  */
 
-import { genfsRead, getpages, getpagesNow, putpages } from "@physio/genfs";
+import { genfsRead, genfsWrite, getpages, getpagesNow, putpages } from "@physio/genfs";
 import { decodeName, Errno, ErrnoError } from "@physio/kern";
 import type { Sleeps } from "@physio/sched";
 import type { Attributes, Vnode, VnodeOps } from "@physio/vfs";
@@ -12,7 +12,6 @@ import { lookupName, readDirectory } from "./directory.ts";
 import { fastSymlinkTarget, isFastSymlink } from "./inode.ts";
 import { MODE_PERMISSIONS } from "./layout.ts";
 import type { Ext2Mount } from "./mount.ts";
-import { refuseWrite } from "./mount.ts";
 import { vtoi } from "./node.ts";
 
 function getattr(vp: Vnode): Attributes {
@@ -61,7 +60,7 @@ export function ext2Vnodeops(ext2: Ext2Mount): VnodeOps {
     readlink: (vp) => readlink(ext2, vp),
     getattr,
     read: genfsRead,
-    write: refuseWrite,
+    write: genfsWrite,
     getpagesNow,
     getpages,
     putpages,

@@ -9,10 +9,10 @@ import { Scheduler } from "@physio/sched";
 import { Trace } from "@physio/trace";
 import { PageArrays, PagerMap, UvmPages } from "@physio/uvm";
 import type { Vnode } from "@physio/vfs";
-import { namei, Syncer } from "@physio/vfs";
+import { MountFlag, namei, Syncer } from "@physio/vfs";
 import { expect } from "vitest";
 import type { Ext2Mount } from "../src/mount.ts";
-import { mountExt2 } from "../src/mount.ts";
+import { mountExt2 } from "../src/mount-disk.ts";
 
 export class Mounted {
   readonly sched: Scheduler;
@@ -51,7 +51,7 @@ export class Mounted {
     const paging = { pages, pager, pageArrays: new PageArrays() };
     const context = { ...paging, bufs, cache, kmem, syncer: new Syncer() };
     try {
-      this.ext2 = sched.runSync(mountExt2(this.disk, context));
+      this.ext2 = sched.runSync(mountExt2(this.disk, context, { flags: MountFlag.RDONLY }));
     } catch (error) {
       cache.check();
       expect([cache.bytes, bufs.outstanding]).toEqual([0, 0]);

@@ -29,8 +29,12 @@ export interface GenfsDecisions {
   readonly writesPastEof: boolean;
   /** Reclaim goes on for ever over pages that it cannot get rid of; else it is EBUSY. */
   readonly reclaimSpins: boolean;
+  /** A pass over a vnode that is off the worklist frees what was written to meanwhile, unwritten. */
+  readonly cleanWholePass: boolean;
   /** While an object is cleaned, only the page that the walk stands on loses its write mappings, not the cluster round it. */
   readonly protectsWalkedOnly: boolean;
+  /** A walk may give way again and again at one page: two walks do so for each other for ever. */
+  readonly givesWayAgain: boolean;
 }
 
 export const SEED: GenfsDecisions = /* @__PURE__ */ Object.freeze({
@@ -45,7 +49,9 @@ export const SEED: GenfsDecisions = /* @__PURE__ */ Object.freeze({
   losesPastEof: true,
   writesPastEof: true,
   reclaimSpins: true,
+  cleanWholePass: true,
   protectsWalkedOnly: true,
+  givesWayAgain: true,
 });
 
 export const FIXED: GenfsDecisions = /* @__PURE__ */ Object.freeze({
@@ -60,5 +66,7 @@ export const FIXED: GenfsDecisions = /* @__PURE__ */ Object.freeze({
   losesPastEof: false,
   writesPastEof: false,
   reclaimSpins: false,
+  cleanWholePass: false,
   protectsWalkedOnly: false,
+  givesWayAgain: false,
 });

@@ -53,14 +53,13 @@ export function getpagesNow(vp: Vnode, request: PageRequest): Errno {
   const flags = Ufp.NOWAIT | Ufp.NOALLOC | (request.write ? Ufp.NORDONLY : 0);
   const index = request.offset / PAGE_SIZE;
   if (findPagesNow(uvm, vp.object, index, pages, 0, count, flags) === 0) return E.EBUSY;
-  if (!node.lock.tryEnter(RW_READER)) {
+  if (!node.lock.readable) {
     releasePages(uvm, pages, 0, count);
     for (let i = 0; i < count; i++) {
       if (pages[i] >= 0 || decisions.wipesDontCare) pages[i] = NO_FRAME;
     }
     return E.EBUSY;
   }
-  node.lock.exit();
   if (request.write && !decisions.dirtyBeforeSuccess) {
     noteWrite(vp, node);
     for (let i = 0; i < count; i++) if (pages[i] >= 0) uvm.tagDirty(pages[i]);

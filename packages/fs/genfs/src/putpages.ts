@@ -55,7 +55,7 @@ class Put {
   readonly uvm: UvmPages;
   readonly lo: FileOffset;
   readonly hi: FileOffset;
-  /** As asked; `flags` lose CLEANIT in a pass over a vnode that is known to be clean. */
+  /** As asked; `flags` may lose CLEANIT in a pass over a vnode that is known to be clean. */
   readonly asked: Pgo;
   flags: Pgo;
   readonly busy: BusyPage | null;
@@ -211,7 +211,8 @@ function beginPass(put: Put): boolean {
   put.wasClean = vp.numOutput === 0;
   if (!vp.onWorklist) {
     if (!put.has(Pgo.FREE | Pgo.DEACTIVATE)) return false;
-    put.flags &= ~Pgo.CLEANIT;
+    // It is clean now. While the pass sleeps somebody may write to it: what is dirty then must not be freed unwritten.
+    if (node.decisions.cleanWholePass) put.flags &= ~Pgo.CLEANIT;
   }
   const whole = lo === 0 && hi === OFF_MAX;
   put.cleanAll = put.has(Pgo.CLEANIT) && put.wasClean && whole && vp.onWorklist;
@@ -234,10 +235,11 @@ function chooseWalk(put: Put): PageWalk {
 /** Go over the range. @returns OK; EDEADLK; a write's error. */
 function* scan(put: Put, walk: PageWalk): Sleeps<Errno> {
   const { vp, uvm, node, cluster } = put;
-  let gaveWay = false; // once for each page: two walks would give way to each other for ever
+  let gaveWay = false; // at this page
   for (let frame = walk.here(); frame !== NO_FRAME; frame = walk.here()) {
     const busy = (uvm.flags(frame) & Pg.BUSY) !== 0;
-    const yielding = !gaveWay && uvm.sched.shouldYield() && !put.daemon;
+    const may: boolean = !gaveWay || node.decisions.givesWayAgain;
+    const yielding: boolean = may && uvm.sched.shouldYield() && !put.daemon;
     if (busy || yielding) {
       const stop = busy ? stopsAtBusy(put, frame) : E.OK;
       if (put.stopped) return stop;

@@ -23,6 +23,7 @@ import { vtog } from "./node.ts";
 
 /** Pages that a request holds without an array from the machine. @bsd #Y UBC_MAX_PAGES */
 const SMALL = 8;
+// scratch: it has no entries to share
 const NO_PAGES = /* @__PURE__ */ new Int32Array(0);
 
 export class Range {

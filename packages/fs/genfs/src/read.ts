@@ -14,6 +14,7 @@ import type { Vnode } from "@physio/vfs";
 import { IoFlag, MountFlag } from "@physio/vfs";
 import { directio } from "./directio.ts";
 import { getpages } from "./getpages.ts";
+import type { GenfsNode } from "./node.ts";
 import { GopUpdate, vtog } from "./node.ts";
 import { moveBusy, readResident, unwirePart, WiredPart, wirePart } from "./ubc.ts";
 
@@ -34,8 +35,9 @@ export function genfsReadNow(vp: Vnode, uio: Uio, flags: IoFlag): Errno {
   if (most <= 0) return E.OK;
   const left = uio.resid - most;
   if (readResident(vp, uio, most) !== E.OK || uio.resid > left) return WOULD_BLOCK;
-  noteRead(vp);
-  vtog(vp).nextRead = uio.offset;
+  const node = vtog(vp);
+  noteRead(vp, node);
+  node.nextRead = uio.offset;
   return E.OK;
 }
 
@@ -47,7 +49,7 @@ export function genfsReadNow(vp: Vnode, uio: Uio, flags: IoFlag): Errno {
 export function* genfsRead(vp: Vnode, uio: Uio, flags: IoFlag): Sleeps<Errno> {
   if (!(uio.offset >= 0)) return E.EINVAL;
   if (uio.resid === 0 || uio.offset >= vp.size) return E.OK;
-  noteRead(vp);
+  noteRead(vp, vtog(vp));
   if ((flags & IoFlag.DIRECT) !== 0) yield* directio(vp, uio, flags);
   const reader = new Reader(vp, uio, (flags & IoFlag.NOREUSE) !== 0);
   let error: Errno = E.OK;
@@ -140,8 +142,8 @@ function* readAhead(vp: Vnode, offset: FileOffset): Sleeps<void> {
 }
 
 /** The file is looked at. */
-function noteRead(vp: Vnode): void {
+function noteRead(vp: Vnode, node: GenfsNode): void {
   if ((vp.mount.flags & (MountFlag.NOATIME | MountFlag.RDONLY)) === 0) {
-    vtog(vp).ops.markUpdate(vp, GopUpdate.ACCESSED);
+    node.ops.markUpdate(vp, GopUpdate.ACCESSED);
   }
 }

@@ -6,7 +6,15 @@
  * ffs_write in what they do.
  */
 import type { Bytes, Errno, FileOffset } from "@physio/kern";
-import { Errno as E, NO_FRAME, PAGE_SIZE, pageOffset, roundPage, truncPage } from "@physio/kern";
+import {
+  alignUp,
+  Errno as E,
+  NO_FRAME,
+  PAGE_SIZE,
+  pageOffset,
+  roundPage,
+  truncPage,
+} from "@physio/kern";
 import { Prot } from "@physio/pmap";
 import type { Sleeps } from "@physio/sched";
 import { RW_WRITER } from "@physio/sched";
@@ -59,14 +67,16 @@ function* shrink(vp: Vnode, size: Bytes, release: (size: Bytes) => Sleeps<Errno>
 
 /**
  * Before the file grows over `offset`: what lies between its end and there reads as zeros, and a page of which
- * only a part has blocks cannot be written to any more without asking for the others.
+ * only a part has blocks cannot be written to any more without asking for the others. The last block of a file may
+ * have more pages than its end: what the disk has of them is from a longer file, or nobody's.
  * => as for genfsTruncate, in a transaction. @returns OK; EIO, ENOMEM.
  */
 export function* fillGap(vp: Vnode, offset: FileOffset): Sleeps<Errno> {
   const end = vp.size as number;
-  const edge = Math.min(offset, roundPage(end));
+  const blockSize = 2 ** blockShift(vp);
+  const edge = Math.min(offset, alignUp(end, Math.max(blockSize, PAGE_SIZE)));
   const error = edge > end ? yield* zeroRange(vp, end, edge - end) : E.OK;
-  if (error !== E.OK || 2 ** blockShift(vp) >= PAGE_SIZE) return error;
+  if (error !== E.OK || blockSize >= PAGE_SIZE) return error;
   const { pages } = vp.mount.context;
   const frame = vp.object.lookup(truncPage(end) / PAGE_SIZE);
   if (frame !== NO_FRAME && pageOffset(end) !== 0) {

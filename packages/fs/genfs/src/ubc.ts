@@ -6,7 +6,7 @@
  * is resident is copied without making it busy, since nothing else runs meanwhile. After sys/uvm/uvm_bio.c.
  */
 import type { Uio } from "@physio/carriers";
-import { UioRw, uiomove } from "@physio/carriers";
+import { UioRw, uiomoveFrames } from "@physio/carriers";
 import type { Bytes, Errno, FileOffset, Frame, VirtAddr } from "@physio/kern";
 import { Errno as E, NO_FRAME, PAGE_SIZE, pageOf, pageOffset } from "@physio/kern";
 import { ROW_MASK, SECTION_FRAMES } from "@physio/physmem";
@@ -21,36 +21,8 @@ const PAGE = PAGE_SIZE;
 const IN_SECTION = ROW_MASK;
 const SECTION = SECTION_FRAMES;
 const OK: Errno = E.OK;
-
-/** Move `length` bytes between a run of frames (of one section) and the uio. @returns OK; EFAULT: as uiomove. */
-export function moveFrames(
-  uvm: UvmPages,
-  frame: Frame,
-  offset: Bytes,
-  length: Bytes,
-  uio: Uio,
-): Errno {
-  const { mem } = uvm;
-  const { cpu } = uvm.pmaps;
-  if (cpu.cache === null && cpu.watcher === null) {
-    return uiomove(mem.bytes(frame), mem.byteOffset(frame) + offset, length, uio);
-  }
-  return moveCached(uvm, frame, offset, length, uio);
-}
-
-/** The same through the CPU's cache. */
-function moveCached(uvm: UvmPages, frame: Frame, offset: Bytes, length: Bytes, uio: Uio): Errno {
-  const { cpu } = uvm.pmaps;
-  const staged = new Uint8Array(length);
-  if (uio.rw === UioRw.READ) {
-    cpu.readFrame(frame, offset, staged, 0, length);
-    return uiomove(staged, 0, length, uio);
-  }
-  const before = uio.resid;
-  const error = uiomove(staged, 0, length, uio);
-  cpu.writeFrame(frame, offset, staged, 0, before - uio.resid);
-  return error;
-}
+const { REFERENCED } = PmapBit;
+const UNREADABLE = Pg.BUSY | Pg.FAKE;
 
 /**
  * Copy resident pages of a file at `uio.offset` to the uio, up to `most` bytes or to the first page that is
@@ -58,50 +30,32 @@ function moveCached(uvm: UvmPages, frame: Frame, offset: Bytes, length: Bytes, u
  */
 export function readResident(vp: Vnode, uio: Uio, most: Bytes): Errno {
   const uvm = vp.mount.context.pages;
+  const { index } = vp.object;
   let left = most;
   while (left > 0) {
     const page = pageOf(uio.offset);
-    const frame = vp.object.lookup(page);
-    if (frame === NO_FRAME || !isReadable(uvm, frame)) return OK;
+    const frame = index.lookup(page);
+    if (frame === NO_FRAME) return OK;
     const at = pageOffset(uio.offset);
-    let run = PAGE - at;
-    if (run < left) run = extend(vp, uvm, frame, page, run, left);
-    if (run > left) run = left;
-    const error = moveFrames(uvm, frame, at, run, uio);
+    const wanted = at + left <= PAGE ? 1 : index.run(page, frame, pageOf(at + left + PAGE - 1));
+    const pages = readable(uvm, frame, wanted);
+    if (pages === 0) return OK;
+    const run = Math.min(pages * PAGE - at, left);
+    const error = uiomoveFrames(frame, at, run, uio);
     if (error !== OK) return error;
     left -= run;
   }
   return OK;
 }
 
-/** How far the bytes from page `page` on lie in a row of memory in pages that may be read; marks them used. */
-function extend(
-  vp: Vnode,
-  uvm: UvmPages,
-  frame: Frame,
-  page: number,
-  first: Bytes,
-  left: Bytes,
-): Bytes {
-  let run = first;
-  let next = frame + 1;
-  let index = page + 1;
-  while (run < left && (next & IN_SECTION) !== 0 && vp.object.lookup(index) === next) {
-    if (!isReadable(uvm, next)) break;
-    run += PAGE;
-    next++;
-    index++;
-  }
-  return run;
-}
-
-/** Whether a page holds the file's bytes and nobody changes them; then it counts as used. */
-function isReadable(uvm: UvmPages, frame: Frame): boolean {
-  const section = uvm.mem.section(frame);
-  const row = frame & IN_SECTION;
-  if ((section.flags[row] & (Pg.BUSY | Pg.FAKE)) !== 0) return false;
-  section.pmapBits[row] |= PmapBit.REFERENCED;
-  return true;
+/** How many of `count` pages in a row of memory, of one section, hold the file's bytes while nobody changes them; those count as used. */
+function readable(uvm: UvmPages, frame: Frame, count: number): number {
+  const { flags, pmapBits } = uvm.mem.section(frame);
+  const first = frame & IN_SECTION;
+  const end = Math.min(first + count, SECTION);
+  let row = first;
+  for (; row < end && (flags[row] & UNREADABLE) === 0; row++) pmapBits[row] |= REFERENCED;
+  return row - first;
 }
 
 /**
@@ -120,7 +74,7 @@ export function writeResident(vp: Vnode, uio: Uio, most: Bytes): Errno {
     const at = pageOffset(uio.offset);
     const run = Math.min(left, PAGE - at);
     uvm.markDirty(frame);
-    const error = moveFrames(uvm, frame, at, run, uio);
+    const error = uiomoveFrames(frame, at, run, uio);
     if (error !== OK) return error;
     left -= run;
   }
@@ -149,7 +103,7 @@ export function moveBusy(
       run += PAGE;
     }
     if (run > left) run = left;
-    const error = moveFrames(uvm, frame, at, run, uio);
+    const error = uiomoveFrames(frame, at, run, uio);
     if (error !== OK) return error;
     left -= run;
   }

@@ -22,6 +22,7 @@ import {
   roundPage,
   truncPage,
 } from "@physio/kern";
+import { Prot } from "@physio/pmap";
 import type { Sleeps } from "@physio/sched";
 import { RW_WRITER } from "@physio/sched";
 import { PageRequest, Pg, Pgo } from "@physio/uvm";
@@ -32,7 +33,6 @@ import { directio } from "./directio.ts";
 import { getpages } from "./getpages.ts";
 import type { GenfsNode } from "./node.ts";
 import { GopUpdate, vtog } from "./node.ts";
-import { releasePages } from "./range.ts";
 import { fillGap } from "./truncate.ts";
 import { moveBusy, unwirePart, WiredPart, wirePart, writeResident } from "./ubc.ts";
 
@@ -152,7 +152,10 @@ function* writeLocked(writer: Writer, end: FileOffset): Sleeps<Errno> {
     if (error === E.OK) allocated(vp, request, offset, end, blockSize);
     else releaseAll(vp, request);
   }
-  if (error === E.OK) error = copyIn(writer, end);
+  if (error === E.OK) {
+    noteGap(vp, request, offset, blockSize);
+    error = copyIn(writer, end);
+  }
   vp.writeSize = Math.max(vp.size, error === E.OK ? vp.writeSize : before);
   return error;
 }
@@ -221,6 +224,17 @@ function allocated(
   }
 }
 
+/**
+ * The write begins beyond the file's last block, in the middle of a page: what lies between has no blocks, and so the
+ * page cannot be written to without asking for them.
+ */
+function noteGap(vp: Vnode, request: PageRequest, offset: FileOffset, blockSize: Bytes): void {
+  const from = alignDown(offset, blockSize);
+  const gapFrom = Math.max(alignUp(vp.size, blockSize), truncPage(offset));
+  const frame = request.pages[(truncPage(offset) - request.offset) / PAGE_SIZE];
+  if (gapFrom < from && frame >= 0) vp.mount.context.pages.setFlags(frame, Pg.RDONLY);
+}
+
 /** Copy the bytes, let the file grow over them, and let the pages go. */
 function copyIn({ vp, uio, request }: Writer, end: FileOffset): Errno {
   const { pages } = vp.mount.context;
@@ -251,9 +265,27 @@ function zeroBehind(vp: Vnode, request: PageRequest, end: FileOffset): void {
   }
 }
 
+/**
+ * No blocks for the busy pages: those beyond the end of the file go; the others show what they showed, and cannot be
+ * written to without asking again.
+ */
 function releaseAll(vp: Vnode, request: PageRequest): void {
-  releasePages(vp.mount.context.pages, request.pages, 0, request.count);
-  request.pages.fill(NO_FRAME);
+  const { pages } = vp.mount.context;
+  for (let i = 0; i < request.count; i++) {
+    const frame = request.pages[i];
+    if (frame < 0) continue;
+    request.pages[i] = NO_FRAME;
+    const beyond = request.offset + i * PAGE_SIZE >= vp.size;
+    if (beyond || (pages.flags(frame) & Pg.FAKE) !== 0) {
+      pages.protect(frame, Prot.NONE);
+      pages.setFlags(frame, Pg.RELEASED);
+    } else {
+      pages.protect(frame, Prot.READ | Prot.EXECUTE);
+      pages.setFlags(frame, Pg.RDONLY);
+      pages.activate(frame);
+    }
+    pages.unbusy(frame);
+  }
 }
 
 function journalFlag({ flags }: Writer): Pgo {

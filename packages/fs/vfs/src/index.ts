@@ -1,9 +1,9 @@
 export { DIRECTORY_DELAY, FILE_DELAY, METADATA_DELAY, syncDelay } from "./delays.ts";
-export type { TransMode, Transactions, TransState } from "./fstrans.ts";
+export type { Transactions, TransMode, TransState } from "./fstrans.ts";
 export { Fstrans } from "./fstrans.ts";
 export type { Journal } from "./journal.ts";
 export { inJournal } from "./journal.ts";
-export type { FsContext, MountOptions, MountOps } from "./mount.ts";
+export type { FsContext, MountOps, MountOptions } from "./mount.ts";
 export { Mount } from "./mount.ts";
 export { MountFlag } from "./mount-flags.ts";
 export { NameCache } from "./namecache.ts";

@@ -59,6 +59,10 @@ export interface MountOps {
    */
   vget(ino: number): Sleeps<Vnode>;
   readonly rootIno: number;
+  /** Bring what the file system keeps to itself (inodes, bitmaps, counts) to the buffer cache: a part of `Mount.sync`. @returns OK; EIO, ENOMEM. @bsd #Y VFS_SYNC */
+  sync?(): Sleeps<Errno>;
+  /** The mount ends; all vnodes have: the last word to the disk. @returns OK; EIO. @bsd #Y VFS_UNMOUNT */
+  end?(): Sleeps<Errno>;
 }
 
 const IDLE_VNODES = 256;
@@ -71,7 +75,7 @@ export class Mount {
   readonly fsBshift: number;
   readonly devBshift: number;
   readonly ops: MountOps;
-  readonly flags: MountFlag;
+  flags: MountFlag;
   readonly trans: Transactions;
   /** @bsd #Y mnt_wapbl */
   readonly journal: Journal | null;
@@ -93,6 +97,15 @@ export class Mount {
     this.vnodes = new VnodeCache(this, options.idleVnodes ?? IDLE_VNODES);
     this.names = new NameCache(options.names ?? NAMES);
     this.#state = "mounted";
+  }
+
+  get readOnly(): boolean {
+    return (this.flags & MountFlag.RDONLY) !== 0;
+  }
+
+  /** From here on nothing is written any more: the file system is damaged. What is dirty stays in memory. */
+  stopWriting(): void {
+    this.flags |= MountFlag.RDONLY;
   }
 
   /** The root directory, referenced. @throws {ErrnoError} ENOTDIR, EIO. @bsd #Y VFS_ROOT */
@@ -148,9 +161,11 @@ export class Mount {
   *sync(): Sleeps<Errno> {
     const { syncer, cache } = this.context;
     const vnodes = yield* syncer.sync(this);
+    const own = this.ops.sync === undefined ? Errno.OK : yield* this.ops.sync();
     const blocks = yield* cache.flushDevice(this.disk, true);
     const stable = yield* this.#syncDisk();
     if (vnodes !== Errno.OK) return vnodes;
+    if (own !== Errno.OK) return own;
     return blocks === Errno.OK ? stable : blocks;
   }
 
@@ -168,11 +183,14 @@ export class Mount {
     this.#state = "ending"; // from here on nobody gets a vnode that has no user
     try {
       if ((this.flags & MountFlag.RDONLY) === 0) {
-        const error = yield* this.sync();
+        // An error may be an old one, told late: what counts is whether anything fails now.
+        let error = yield* this.sync();
+        if (error !== Errno.OK) error = yield* this.sync();
         if (error !== Errno.OK) throw new ErrnoError(error, `unmount: ${this.disk.name}`);
       }
       yield* this.vnodes.flush();
       this.#checkUnused();
+      yield* this.#endOnDisk();
       this.names.clear();
       this.context.cache.invalidate(this.disk);
       this.#state = "ended";
@@ -185,6 +203,15 @@ export class Mount {
   /** Vnodes that are in use. */
   get usedVnodes(): number {
     return this.vnodes.used;
+  }
+
+  /** @throws {ErrnoError} EIO: what the file system writes last does not get to the disk. */
+  *#endOnDisk(): Sleeps<void> {
+    if (this.readOnly || this.ops.end === undefined) return;
+    let error = yield* this.ops.end();
+    if (error === Errno.OK) error = yield* this.context.cache.flushDevice(this.disk, true);
+    if (error === Errno.OK) error = yield* this.#syncDisk();
+    if (error !== Errno.OK) throw new ErrnoError(error, `unmount: ${this.disk.name}`);
   }
 
   *#syncDisk(): Sleeps<Errno> {

@@ -140,8 +140,7 @@ function* follow(walk: Walk, link: Vnode): Sleeps<void> {
 /** Take one component. */
 function* step(walk: Walk, name: string): Sleeps<void> {
   const vp = yield* lookup(walk, name);
-  if (vp === null)
-    throw walk.fail(Errno.ENOENT, `no "${name}" in directory inode ${walk.at.ino}`);
+  if (vp === null) throw walk.fail(Errno.ENOENT, `no "${name}" in directory inode ${walk.at.ino}`);
   const followed = walk.left.length > 0 || walk.follow || walk.directory;
   if (vp.type === "symlink" && followed) yield* follow(walk, vp);
   else walk.moveTo(vp);

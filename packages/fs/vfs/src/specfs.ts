@@ -22,10 +22,7 @@ import { flushVnode } from "./vnode-io.ts";
 const MOST_SECTORS = (64 * KiB) / DEV_BSIZE;
 
 /** What reads and writes the device through pages. */
-export type PagedOps = Pick<
-  VnodeOps,
-  "read" | "write" | "getpagesNow" | "getpages" | "putpages"
->;
+export type PagedOps = Pick<VnodeOps, "read" | "write" | "getpagesNow" | "getpages" | "putpages">;
 
 /** A disk whose size is known. */
 export interface SpecDisk extends BlockDevice {

@@ -97,7 +97,9 @@ export class Syncer {
   /** A vnode without pages has written a metadata block: it leaves the worklist if that was the last. @bsd #Y reassignbuf */
   settle(vp: Vnode): void {
     const empty = vp.object.pageCount === 0 && vp.dirtyBufs === 0 && vp.numOutput === 0;
-    if (empty && vp.onWorklist) this.remove(vp);
+    if (!empty || !vp.onWorklist) return;
+    vp.writeMapDirty = false;
+    this.remove(vp);
   }
 
   /** Something may be due again: let the thread look. */

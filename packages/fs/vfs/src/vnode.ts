@@ -22,10 +22,10 @@ import type { DescribesWait, Sleeps } from "@physio/sched";
 import { RwLock } from "@physio/sched";
 import type { PageRequest, PagerOps, Pgo, UvmObject } from "@physio/uvm";
 import { PageTag } from "@physio/uvm";
-import type { Mount } from "./mount.ts";
 import { syncDelay } from "./delays.ts";
+import type { Mount } from "./mount.ts";
 
-/** What a vnode is; the words that debugfs and stat use. */
+/** What a vnode is; the words that debugfs and stat use. @bsd #Y enum vtype, VBLK */
 export type VnodeType =
   | "regular"
   | "directory"
@@ -152,7 +152,7 @@ export class Vnode implements BufOwner, DescribesWait {
   readonly object: UvmObject;
   /** Where its blocks are. */
   readonly disk: BlockDevice;
-  /** Bytes of the file, and what it will be once a write under way has ended. */
+  /** Bytes of the file, and what it will be once a write under way has ended. @bsd #Y v_size, v_writesize */
   size: Bytes;
   writeSize: Bytes;
   useCount: number;

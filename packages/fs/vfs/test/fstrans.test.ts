@@ -136,7 +136,7 @@ describe("suspend", () => {
       })(),
     );
     const freeze = () => s.sched.runSync(s.trans.suspend(nothing), "freeze");
-    expect(freeze).toThrow(/suspending, 1 open[^]*"holder"/);
+    expect(freeze).toThrow(/suspending, 1 open[\s\S]*"holder"/);
     expect(s.trans.startNow("shared")).toBe(Errno.EBUSY);
     expect(s.trans.startNow("lazy")).toBe(Errno.OK);
   });

@@ -70,7 +70,7 @@ const CASES: [path: string, parent: string, name: string, what: string, slash?: 
 ];
 
 describe("lookupParent", () => {
-  test.each(CASES)("of %s", (path, parent, name, what, slash = undefined) => {
+  test.each(CASES)("of %s", (path, parent, name, what, slash) => {
     const fs = new MemoryFs(TREE);
     const ino = what === "-" ? "-" : fs.inoOf(what);
     expect(parentOf(fs, path)).toBe(`${fs.inoOf(parent)} ${name} ${ino}${slash ?? ""}`);
@@ -86,7 +86,7 @@ describe("lookupParent", () => {
     ["to-root", "/", ".", "/", "/"],
     ["to-dir", "/", "dir", "/dir"],
   ];
-  test.each(FOLLOWED)("of %s, followed", (path, parent, name, what, slash = undefined) => {
+  test.each(FOLLOWED)("of %s, followed", (path, parent, name, what, slash) => {
     const fs = new MemoryFs(TREE);
     const ino = what === "-" ? "-" : fs.inoOf(what);
     const found = parentOf(fs, path, { follow: true });

@@ -9,8 +9,8 @@ import { Scheduler } from "@physio/sched";
 import { Trace } from "@physio/trace";
 import { PageArrays, PagerMap, UvmPages } from "@physio/uvm";
 import { expect } from "vitest";
-import type { FsContext, MountOptions, MountOps, VnodeOps, VnodeType } from "../src/index.ts";
-import { flushVnode, Fstrans, Mount, Syncer, Vnode } from "../src/index.ts";
+import type { FsContext, MountOps, MountOptions, VnodeOps, VnodeType } from "../src/index.ts";
+import { Fstrans, flushVnode, Mount, Syncer, Vnode } from "../src/index.ts";
 import { PagedFiles } from "./paged-files.ts";
 
 /** A directory is a record, a file null, a symlink its target. */
@@ -27,8 +27,11 @@ const NOWHERE = 1;
 
 const FIRST_SEED = Number(process.env.PHYSIO_SEED ?? 1);
 
+const TIMES = process.env.PHYSIO_ALL === undefined ? 1 : 20;
+
+/** `count` seeds; 20 times as many in CI. */
 export const seeds = (count: number): number[] =>
-  Array.from({ length: count }, (_, i) => FIRST_SEED + i);
+  Array.from({ length: count * TIMES }, (_, i) => FIRST_SEED + i);
 
 /** Whole numbers from 0 to 2^32 − 1, named by a seed. */
 export class Chance {
@@ -50,7 +53,8 @@ export class Chance {
   }
 }
 
-export interface MemoryFsOptions extends Pick<MountOptions, "flags" | "idleVnodes" | "names" | "journal"> {
+export interface MemoryFsOptions
+  extends Pick<MountOptions, "flags" | "idleVnodes" | "names" | "journal"> {
   /** Names the choices of the scheduler. */
   readonly seed?: number;
   /** Operations in place of, or beside, the file system's own. */
@@ -73,6 +77,8 @@ export class MemoryFs implements MountOps {
   readonly inodes = new Map<number, Inode>();
   /** Inodes that cannot be read. */
   readonly broken = new Set<number>();
+  /** Blocks of the disk cannot be read or written; files' pages do not lie there. */
+  diskFails = false;
   /** Times that a name was looked up on the disk. */
   lookups = 0;
   readonly ops: VnodeOps;
@@ -103,7 +109,8 @@ export class MemoryFs implements MountOps {
       name: "none",
       ...sizes,
       start: (bio) => {
-        bio.resid = 0;
+        bio.error = this.diskFails ? Errno.EIO : Errno.OK;
+        bio.resid = this.diskFails ? bio.bcount : 0;
         biodone(bio);
       },
     });
@@ -131,6 +138,12 @@ export class MemoryFs implements MountOps {
     const vp = new Vnode(this.mount, this.ops, inode.type, ino, size, object, inode);
     this.mount.enter(vp);
     return vp;
+  }
+
+  /** `value`, from what might sleep. */
+  *say<T>(value: T): Sleeps<T> {
+    yield* this.sched.preempt();
+    return value;
   }
 
   /** A vnode, referenced. */

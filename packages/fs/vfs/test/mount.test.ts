@@ -110,6 +110,47 @@ describe("unmount", () => {
     fs.finish();
   });
 
+  test("writes blocks that wait in the buffer cache, and is EIO when it cannot", () => {
+    const fs = files(1);
+    const { cache } = fs.context;
+    const vp = get(fs, 3);
+    fs.sched.runSync(
+      (function* () {
+        for (const owner of [null, vp]) {
+          const buf = yield* cache.getblk(fs.disk, owner === null ? 2 : 4, 1024, owner);
+          cache.clear(buf);
+          cache.bdwrite(buf);
+        }
+      })(),
+    );
+    expect([vp.dirtyBufs, vp.onWorklist, vp.dirty]).toEqual([1, true, true]);
+    fs.mount.vrele(vp);
+    fs.diskFails = true;
+    expect(errorOf(() => fs.sched.runSync(fs.mount.unmount()))).toBe("EIO");
+    expect([vp.state, vp.dirtyBufs]).toEqual(["loaded", 1]);
+    expect(errorOf(() => fs.sched.runSync(fs.mount.unmount()))).toBe("EIO");
+    fs.diskFails = false;
+    fs.finish();
+    expect([vp.state, cache.bytes]).toEqual(["dead", 0]);
+  });
+
+  test("is EIO when a block that is no vnode's cannot be written, and forgets nothing", () => {
+    const fs = files(1);
+    const { cache } = fs.context;
+    fs.sched.runSync(
+      (function* () {
+        const buf = yield* cache.getblk(fs.disk, 2, 1024);
+        cache.clear(buf);
+        cache.bdwrite(buf);
+      })(),
+    );
+    fs.diskFails = true;
+    expect(errorOf(() => fs.sched.runSync(fs.mount.unmount()))).toBe("EIO");
+    expect(cache.incore(fs.disk, 2)).not.toBe(null);
+    fs.diskFails = false;
+    fs.finish();
+  });
+
   /** An idle vnode with a page that is being read, and a thread that unmounts. */
   function unmounting(): { fs: MemoryFs; vp: Vnode; frame: number; result: () => string } {
     const fs = files(2);

@@ -1,8 +1,9 @@
 /** The name cache: hits, negative entries, the bound, what a purge forgets, and a model of it. */
+import { PAGE_SIZE } from "@physio/kern";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Vnode } from "../src/index.ts";
-import { lookupIn, NameCache, namei, vnLock, vnUnlock } from "../src/index.ts";
+import { lookupIn, NameCache, namei, vnLock, vnUnlock, zeroRange } from "../src/index.ts";
 import { MemoryFs } from "./memory-fs.ts";
 
 const TREE = { a: null, b: null, dir: { a: null, sub: { deep: null } } };
@@ -171,6 +172,27 @@ describe("namei", () => {
     expect(find).toThrow("EIO");
     fs.broken.clear();
     expect(find()).toBe(fs.inoOf("/a"));
+    fs.finish();
+  });
+
+  test("waits for a vnode that is being ended, and gets a new one", () => {
+    const fs = new MemoryFs(TREE);
+    fs.files.contents.set(fs.inoOf("/a"), new Uint8Array(PAGE_SIZE));
+    const find = function* () {
+      const root = yield* fs.mount.root();
+      const vp = yield* namei(root, "a");
+      fs.mount.vrele(root);
+      return vp;
+    };
+    const first = fs.sched.runSync(find());
+    fs.sched.runSync(zeroRange(first, 0, 10));
+    fs.mount.vrele(first);
+    const cleaner = fs.sched.start(fs.mount.vnodes.clean(first));
+    fs.sched.step();
+    expect(first.state).toBe("cleaning");
+    const second = fs.sched.runSync(find());
+    expect([fs.sched.resultOf(cleaner), first.state, second.state]).toEqual([0, "dead", "loaded"]);
+    fs.mount.vrele(second);
     fs.finish();
   });
 

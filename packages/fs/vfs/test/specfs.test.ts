@@ -12,13 +12,12 @@ const INO = 99;
 /** A file system with a file, and the vnode of its disk (1 MiB and a sector). */
 function scene(mediaSize = MiB + 512): { fs: MemoryFs; vp: Vnode } {
   const fs = new MemoryFs({ file: null });
-  const { getpagesNow, getpages, putpages } = fs.ops;
-  const io = function* (vp: Vnode, uio: Uio): Sleeps<Errno> {
+  const io = (vp: Vnode, uio: Uio): Sleeps<Errno> => {
     expect(vp.lock.owned).toBe(true);
     uio.offset += 1;
-    return Errno.OK;
+    return fs.say(Errno.OK);
   };
-  const paged = { read: io, write: io, getpagesNow, getpages, putpages };
+  const paged = { ...fs.ops, read: io, write: io };
   const disk = { name: "sd0", mediaSize, sectorSize: 512, strategy: () => {} };
   const vp = specVnode({ mount: fs.mount, disk, ino: INO, paged, data: null });
   return { fs, vp };

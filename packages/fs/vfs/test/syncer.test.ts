@@ -15,12 +15,12 @@ const TREE = { a: null, b: null, c: null };
 function scene(options: MemoryFsOptions = {}): { fs: MemoryFs; visits: string[] } {
   const visits: string[] = [];
   const fs: MemoryFs = new MemoryFs(TREE, { syncs: true, ...options });
-  const { fsync } = fs.ops;
+  const own = { ...fs.ops };
   fs.ops.fsync = (vp, flags = 0) => {
     vp.lock.assertHeld(RW_WRITER);
     const how = flags === FsyncFlag.LAZY ? "" : "!";
     visits.push(`${vp.ino}@${Math.floor(fs.sched.now / SECOND)}${how}`);
-    return fsync(vp, flags);
+    return own.fsync(vp, flags);
   };
   for (const ino of [3, 4, 5]) fs.files.contents.set(ino, new Uint8Array(2 * PAGE_SIZE).fill(ino));
   return { fs, visits };
@@ -41,7 +41,11 @@ describe("the thread", () => {
     const { fs, visits } = scene();
     const vp = fs.get(3);
     fs.sched.runSync(dirty(vp));
-    expect([fs.context.syncer.length, vp.onWorklist, fs.context.syncer.running]).toEqual([1, true, true]);
+    expect([fs.context.syncer.length, vp.onWorklist, fs.context.syncer.running]).toEqual([
+      1,
+      true,
+      true,
+    ]);
     fs.mount.vrele(vp); // the syncer needs no user
     fs.sched.pump();
     expect(fs.files.written).toEqual(["3:0"]);
@@ -140,6 +144,25 @@ describe("the thread", () => {
     fs.finish();
   });
 
+  test("looks again at what it had given up when a sync could write it", () => {
+    const { fs } = scene();
+    const vp = fs.get(3);
+    const { syncer } = fs.context;
+    fs.sched.runSync(dirty(vp));
+    fs.files.failWrites.add(3);
+    fs.sched.runSync(others(fs, 200));
+    expect([syncer.givenUp, vp.worklistSlot]).toEqual([1, -1]);
+    fs.ops.putpages = () => fs.say(Errno.OK); // written, but not known to be clean: the vnode stays on the worklist
+    expect(fs.sched.runSync(syncer.sync())).toBe(Errno.OK);
+    expect([vp.onWorklist, vp.worklistSlot >= 0]).toEqual([true, true]);
+    fs.ops.putpages = (...args) => fs.files.putpages(...args);
+    fs.files.failWrites.clear();
+    fs.sched.runSync(others(fs, 100));
+    expect([fs.files.written, syncer.length]).toEqual([["3:0"], 0]);
+    fs.mount.vrele(vp);
+    fs.finish();
+  });
+
   test("stops when it is told to, and starts again", () => {
     const { fs, visits } = scene();
     const vp = fs.get(3);
@@ -204,29 +227,32 @@ test("files wait longer than directories, those longer than devices", () => {
   expect(types.map(syncDelay)).toEqual([30, 15, 10, 30]);
 });
 
-test.each(seeds(25))("seed %i: what writers leave behind is on the disk when all is quiet", (seed) => {
-  const { fs } = scene({ seed, idleVnodes: 1 });
-  const chance = new Chance(seed);
-  const content = new Map([3, 4, 5].map((ino) => [ino, new Uint8Array(2 * PAGE_SIZE).fill(ino)]));
-  const writer = function* (ino: number) {
-    for (let round = 0; round < 4; round++) {
-      const vp = yield* fs.mount.vget(ino);
-      const from = chance.below(PAGE_SIZE);
-      yield* vnLock(vp, RW_WRITER);
-      expect(yield* zeroRange(vp, from, 100)).toBe(Errno.OK);
-      content.get(ino)!.fill(0, from, from + 100);
-      vnUnlock(vp);
-      fs.mount.vrele(vp);
-      yield* fs.sched.pause("rest", 1 + chance.below(40) * SECOND);
-    }
-  };
-  for (const ino of [3, 4, 5, 3]) fs.sched.spawn(`writer ${ino}`, writer(ino));
-  fs.sched.pump();
-  fs.check();
-  expect(fs.context.syncer.length).toBe(0);
-  for (const [ino, bytes] of content) expect(fs.files.contents.get(ino)).toEqual(bytes);
-  fs.finish();
-});
+test.each(seeds(25))(
+  "seed %i: what writers leave behind is on the disk when all is quiet",
+  (seed) => {
+    const { fs } = scene({ seed, idleVnodes: 1 });
+    const chance = new Chance(seed);
+    const content = new Map([3, 4, 5].map((ino) => [ino, new Uint8Array(2 * PAGE_SIZE).fill(ino)]));
+    const writer = function* (ino: number) {
+      for (let round = 0; round < 4; round++) {
+        const vp = yield* fs.mount.vget(ino);
+        const from = chance.below(PAGE_SIZE);
+        yield* vnLock(vp, RW_WRITER);
+        expect(yield* zeroRange(vp, from, 100)).toBe(Errno.OK);
+        content.get(ino)!.fill(0, from, from + 100);
+        vnUnlock(vp);
+        fs.mount.vrele(vp);
+        yield* fs.sched.pause("rest", 1 + chance.below(40) * SECOND);
+      }
+    };
+    for (const ino of [3, 4, 5, 3]) fs.sched.spawn(`writer ${ino}`, writer(ino));
+    fs.sched.pump();
+    fs.check();
+    expect(fs.context.syncer.length).toBe(0);
+    for (const [ino, bytes] of content) expect(fs.files.contents.get(ino)).toEqual(bytes);
+    fs.finish();
+  },
+);
 
 test("pages that are busy are waited for by sync", () => {
   const { fs } = scene();

@@ -6,8 +6,8 @@ import { RW_READER, RW_WRITER } from "@physio/sched";
 import { describe, expect, test } from "vitest";
 import type { Journal, Vnode } from "../src/index.ts";
 import {
-  inJournal,
   IoFlag,
+  inJournal,
   MountFlag,
   vnFsync,
   vnLock,
@@ -61,7 +61,11 @@ describe("vnRead and vnWrite", () => {
     const { fs, log } = scene(MountFlag.RDONLY);
     const [root, file, dir, link] = [2, 3, 4, 5].map((ino) => fs.get(ino));
     const run = (body: Sleeps<Errno>) => fs.sched.runSync(body);
-    for (const [vp, error] of [[root, Errno.EISDIR], [dir, Errno.EISDIR], [link, Errno.EINVAL]] as const) {
+    for (const [vp, error] of [
+      [root, Errno.EISDIR],
+      [dir, Errno.EISDIR],
+      [link, Errno.EINVAL],
+    ] as const) {
       expect(run(vnRead(vp, uio(fs, UioRw.READ), 0))).toBe(error);
       expect(run(vnWrite(vp, uio(fs, UioRw.WRITE), 0))).toBe(error);
     }
@@ -144,15 +148,17 @@ describe("errors of write-back", () => {
 
 describe("inJournal", () => {
   class Fake implements Journal {
+    fs: MemoryFs | null = null;
     open = 0;
     begun = 0;
     error: Errno = Errno.OK;
 
-    *begin(): Sleeps<Errno> {
-      if (this.error !== Errno.OK) return this.error;
-      this.open++;
-      this.begun++;
-      return Errno.OK;
+    begin(): Sleeps<Errno> {
+      if (this.error === Errno.OK) {
+        this.open++;
+        this.begun++;
+      }
+      return this.fs!.say(this.error);
     }
 
     end(): void {
@@ -163,10 +169,11 @@ describe("inJournal", () => {
   test("begins and ends round the body, also when that fails or throws", () => {
     const journal = new Fake();
     const fs = new MemoryFs(TREE, { journal });
+    journal.fs = fs;
     const run = (body: () => Sleeps<Errno>) => fs.sched.runSync(inJournal(fs.mount, body));
-    const inside = function* (): Sleeps<Errno> {
+    const inside = (): Sleeps<Errno> => {
       expect(journal.open).toBe(1);
-      return Errno.ENOSPC;
+      return fs.say(Errno.ENOSPC);
     };
     expect(run(inside)).toBe(Errno.ENOSPC);
     const throws = (): never => {
@@ -182,10 +189,7 @@ describe("inJournal", () => {
 
   test("is the body alone without a journal", () => {
     const fs = new MemoryFs(TREE);
-    const body = function* (): Sleeps<Errno> {
-      return Errno.EIO;
-    };
-    expect(fs.sched.runSync(inJournal(fs.mount, body))).toBe(Errno.EIO);
+    expect(fs.sched.runSync(inJournal(fs.mount, () => fs.say(Errno.EIO)))).toBe(Errno.EIO);
     fs.finish();
   });
 });

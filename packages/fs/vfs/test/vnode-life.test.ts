@@ -40,7 +40,7 @@ describe("a dirty vnode", () => {
     const first = fs.sched.runSync(touch(fs, 3));
     let again: Vnode | null = null;
     const getter = function* (): Sleeps<void> {
-      while (first.state !== "cleaning") yield* fs.sched.preempt();
+      while (first.state !== "cleaning") yield* fs.sched.pause("look", 100);
       expect(fs.mount.cached(3)).toBe(null);
       expect(() => fs.mount.vref(first)).toThrow(Panic);
       again = yield* fs.mount.vget(3);
@@ -89,16 +89,13 @@ describe("a dirty vnode", () => {
   });
 
   test("is EBUSY, and stays, when its pages cannot be got rid of", () => {
-    const keep = function* (): Sleeps<Errno> {
-      return Errno.OK; // says so, and frees nothing
-    };
     const fs = scene();
     const vp = fs.sched.runSync(touch(fs, 3));
-    const { putpages } = fs.ops;
-    fs.ops.putpages = keep;
+    const own = { ...fs.ops };
+    fs.ops.putpages = () => fs.say(Errno.OK); // and frees nothing
     expect(fs.sched.runSync(fs.mount.vnodes.clean(vp))).toBe(Errno.EBUSY);
     expect([vp.state, vp.object.pageCount, vp.unused]).toEqual(["loaded", 1, "idle"]);
-    fs.ops.putpages = putpages;
+    fs.ops.putpages = (...args) => own.putpages(...args);
     fs.finish();
   });
 });
@@ -215,9 +212,7 @@ describe("reclaim", () => {
     let error: Errno = Errno.ENOSPC;
     const fs: MemoryFs = scene({
       ops: {
-        *reclaim() {
-          return error;
-        },
+        reclaim: () => fs.say(error),
       },
     });
     const vp = fs.get(5);
@@ -316,7 +311,14 @@ test.each(seeds(60))("seed %i: no vnode, page or byte is lost", (seed) => {
       }
     }
   };
-  const bodies = [user(), user(), user(), user(), trouble(), ...(seed % 3 === 0 ? [unmounter()] : [])];
+  const bodies = [
+    user(),
+    user(),
+    user(),
+    user(),
+    trouble(),
+    ...(seed % 3 === 0 ? [unmounter()] : []),
+  ];
   const threads = bodies.map((body) => fs.sched.start(body));
   fs.sched.pump();
   for (const thread of threads) fs.sched.resultOf(thread);

@@ -122,7 +122,13 @@ describe("zeroRange", () => {
     expect(run(0, 10)).toBe(Errno.EIO);
     fs.files.failReads.clear();
     expect(run(PAGE_SIZE, 2 * PAGE_SIZE)).toBe(Errno.EINVAL);
-    for (const [from, length] of [[-1, 5], [0, -5], [0.5, 1], [OFF_MAX, PAGE_SIZE], [Number.NaN, 1]]) {
+    for (const [from, length] of [
+      [-1, 5],
+      [0, -5],
+      [0.5, 1],
+      [OFF_MAX, PAGE_SIZE],
+      [Number.NaN, 1],
+    ]) {
       expect(run(from, length)).toBe(Errno.EINVAL);
     }
     expect(run(2 * PAGE_SIZE, 0)).toBe(Errno.OK);

@@ -12,6 +12,7 @@ import type { Bits, Bytes, Errno, FileOffset, VirtAddr } from "@physio/kern";
 import { bitset, Errno as E, errnoName, formatBits } from "@physio/kern";
 import type { Sleeps } from "@physio/sched";
 
+/** @bsd #Y NetBSD sys/buf.h B_READ, B_ASYNC, BC_AGE, BO_DELWRI, BC_BUSY, BC_WANTED, BO_DONE, BC_INVAL, B_MEDIA_FUA */
 export const BufFlag = bitset<"BufFlag">()({
   READ: 0x01, //   b: from the disk to memory; clear: to the disk
   ASYNC: 0x02, //  b: nobody waits; released when done

@@ -93,7 +93,7 @@ export class DiskCommands {
     this.config.queue.insert(request);
   }
 
-  /** Queue a flush. => the same. */
+  /** Queue a flush. => the same. @bsd #Y BIO_FLUSH */
   flush(request: DiskRequest): void {
     request.epoch = this.#epoch++;
     request.writesLeft = this.#writes;
@@ -159,6 +159,7 @@ export class DiskCommands {
   readonly #done = (bio: Bio): void => {
     const { requests } = bio.caller as DiskCommand;
     const { error, resid, bcount, offset } = bio;
+    if (requests.length === 0) panic(`disk ${this.config.name}: offset ${offset} is done already`);
     if (!(resid >= 0 && resid <= bcount))
       panic(`disk ${this.config.name}: offset ${offset}: ${resid} bytes left of ${bcount}`);
     this.inFlight--;
@@ -180,8 +181,9 @@ export class DiskCommands {
   };
 
   #end(request: DiskRequest, error: Errno, moved: Bytes): void {
-    if (request.command === BioCommand.WRITE) this.#writeDone(request.epoch);
+    const { command, epoch } = request; // it may be used again at once
     this.config.ended(request, error, moved);
+    if (command === BioCommand.WRITE) this.#writeDone(epoch);
   }
 
   #writeDone(epoch: number): void {

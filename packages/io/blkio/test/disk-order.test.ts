@@ -181,8 +181,12 @@ describe("a flush", () => {
     m.disk.strategy(bufs[0]);
     m.disk.strategy(flush);
     expect([isDone(flush), given(m)]).toEqual([false, ["write 2"]]);
+    const order: string[] = [];
+    bufs[0].iodone = () => order.push("write");
+    flush.iodone = () => order.push("flush");
     m.answer();
     expect([isDone(flush), m.disk.flushes, m.flushed]).toEqual([true, 0, 0]);
+    expect(order).toEqual(["write", "flush"]);
     m.bufs.put(flush);
     giveBack(m, bufs);
   });
@@ -308,6 +312,7 @@ describe("a driver's bug is a panic with values", () => {
     m.answer();
     m.waiting.push(bio);
     expect(() => m.answer()).toThrow(Panic);
+    expect(() => bio.done!(bio)).toThrow("disk test0: offset 1024 is done already");
   });
 });
 

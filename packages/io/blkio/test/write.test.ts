@@ -2,66 +2,22 @@
 import { Errno, KiB, Panic } from "@physio/kern";
 import type { Sleeps } from "@physio/sched";
 import { describe, expect, test } from "vitest";
-import type { Buf, BufOwner } from "../src/index.ts";
+import type { Buf } from "../src/index.ts";
 import { BufFlag, BufPriority } from "../src/index.ts";
-import type { MachineOptions } from "./machine.ts";
 import { BlkMachine } from "./machine.ts";
-
-const BLOCK = KiB;
-const sector = (block: number): number => block * 2;
-
-interface TestOwner extends BufOwner {
-  told: number;
-}
-
-function owner(): TestOwner {
-  const self = {
-    numOutput: 0,
-    dirtyBufs: 0,
-    told: 0,
-    onDirtyBuf() {
-      self.told++;
-    },
-  };
-  return self;
-}
-
-function inline(options: MachineOptions = {}): BlkMachine {
-  const m = new BlkMachine(options);
-  m.inline = true;
-  return m;
-}
-
-/** A busy buf with all bytes `fill`. */
-function filled(m: BlkMachine, block: number, fill: number, whose: BufOwner | null = null): Buf {
-  const buf = m.sched.runSync(m.cache.getblk(m.disk, sector(block), BLOCK, whose));
-  m.cache.store(buf, new Uint8Array(BLOCK).fill(fill));
-  return buf;
-}
-
-const delay = (m: BlkMachine, block: number, fill: number, whose: BufOwner | null = null) =>
-  m.cache.bdwrite(filled(m, block, fill, whose));
-
-/** The byte that a block of the disk is full of; −1: it is not. */
-function onDisk(m: BlkMachine, block: number): number {
-  const bytes = m.media.subarray(block * BLOCK, (block + 1) * BLOCK);
-  return bytes.every((byte) => byte === bytes[0]) ? bytes[0] : -1;
-}
-
-function cached(m: BlkMachine, block: number): number {
-  const buf = m.sched.runSync(m.cache.bread(m.disk, sector(block), BLOCK));
-  const [byte] = m.cache.copy(buf, new Uint8Array(1));
-  m.cache.brelse(buf);
-  return byte;
-}
-
-const flushOwner = (m: BlkMachine, who: BufOwner, wait = true) =>
-  m.sched.runSync(m.cache.flushOwner(who, wait));
-const flushDisk = (m: BlkMachine, wait = true) =>
-  m.sched.runSync(m.cache.flushDevice(m.disk, wait));
-const failing = (m: BlkMachine, ...blocks: number[]) => {
-  m.fault = (bio) => (blocks.includes(bio.offset / BLOCK) ? Errno.ENXIO : Errno.OK);
-};
+import {
+  BLOCK,
+  cached,
+  delay,
+  failing,
+  filled,
+  flushDisk,
+  flushOwner,
+  inline,
+  onDisk,
+  owner,
+  sector,
+} from "./write-fixture.ts";
 
 describe("bwrite", () => {
   test.each(["inline", "softintr"] as const)(
@@ -208,6 +164,38 @@ describe("bdwrite", () => {
     m.finish();
   });
 
+  test("beyond the cache's limit: no more is written than must go", () => {
+    const m = new BlkMachine({ cacheLimit: 4 * BLOCK, dirtyLimit: 64 * KiB });
+    for (const block of [0, 1, 2, 3, 4]) delay(m, block, 10 + block);
+    expect(m.waiting.map((bio) => bio.offset / BLOCK)).toEqual([0]);
+    m.answer();
+    expect([m.cache.bytes, m.waiting.length]).toEqual([4 * BLOCK, 0]);
+    m.inline = true;
+    flushDisk(m);
+    m.finish();
+  });
+
+  test("who needs a block while too much is cached waits for one transfer, not for all", () => {
+    const m = new BlkMachine({ cacheLimit: BLOCK });
+    const held = [1, 2, 3].map((block) => filled(m, block, block));
+    for (const buf of held.splice(1)) m.cache.bawrite(buf);
+    let got: Buf | null = null;
+    m.sched.spawn(
+      "needy",
+      (function* (): Sleeps<void> {
+        got = yield* m.cache.getblk(m.disk, sector(9), BLOCK);
+      })(),
+    );
+    m.sched.pump();
+    expect(got).toBe(null);
+    m.answer();
+    m.sched.pump();
+    expect(got).not.toBe(null);
+    m.answer();
+    for (const buf of [got!, held[0]]) m.cache.forget(buf);
+    m.finish();
+  });
+
   test("is written before its memory is taken because none is free, asleep until it is", () => {
     const m = new BlkMachine({ cacheLimit: 64 * KiB, dirtyLimit: 64 * KiB });
     for (const block of [0, 1, 2, 3]) delay(m, block, 10 + block);
@@ -280,219 +268,6 @@ describe("bdwrite", () => {
     m.inline = true;
     flushDisk(m);
     for (let block = 0; block < 40; block++) expect(onDisk(m, block)).toBe(block + 1);
-    m.finish();
-  });
-});
-
-describe("brelse", () => {
-  test("of a dirty block that is INVAL or forgotten throws its data away", () => {
-    const m = inline();
-    const who = owner();
-    delay(m, 3, 7, who);
-    const before = m.media.slice();
-    m.cache.forget(filled(m, 3, 8, who));
-    expect([m.cache.bytes, m.cache.dirtyBytes, who.dirtyBufs]).toEqual([0, 0, 0]);
-    const buf = filled(m, 4, 8, who);
-    buf.flags |= BufFlag.INVAL;
-    m.cache.bdwrite(buf);
-    expect([m.cache.bytes, who.dirtyBufs, flushOwner(m, who)]).toEqual([0, 0, Errno.OK]);
-    expect(m.media).toEqual(before);
-    m.finish();
-  });
-
-  test("with INVAL after a write throws the block away, also when the write failed", () => {
-    const m = inline();
-    for (const fault of [Errno.OK, Errno.EIO]) {
-      m.fault = () => fault;
-      const buf = filled(m, 3, 8);
-      buf.flags |= BufFlag.INVAL;
-      m.cache.bawrite(buf);
-      expect(m.cache.bytes).toBe(0);
-      expect(flushDisk(m)).toBe(fault);
-    }
-    m.finish();
-  });
-
-  test("with AGE makes the block the first to go", () => {
-    const m = inline({ cacheLimit: 3 * BLOCK });
-    for (const block of [0, 1, 2]) cached(m, block);
-    const buf = m.sched.runSync(m.cache.bread(m.disk, sector(2), BLOCK));
-    buf.flags |= BufFlag.AGE;
-    m.cache.brelse(buf);
-    cached(m, 5);
-    expect([0, 1, 2, 5].map((block) => m.cache.incore(m.disk, sector(block)) !== null)).toEqual([
-      true,
-      true,
-      false,
-      true,
-    ]);
-    m.finish();
-  });
-});
-
-describe("breadn", () => {
-  test("reads on, asynchronously, what is not cached", () => {
-    const m = new BlkMachine();
-    m.inline = true;
-    cached(m, 2);
-    m.inline = false;
-    let got: Buf | null = null;
-    m.sched.spawn(
-      "reader",
-      (function* (): Sleeps<void> {
-        got = yield* m.cache.breadn(m.disk, sector(1), BLOCK, [2, 3, 4].map(sector));
-      })(),
-    );
-    m.sched.pump();
-    expect(m.waiting.map((bio) => bio.offset / BLOCK)).toEqual([1, 3, 4]);
-    expect(m.cache.readAheads).toBe(2);
-    m.answer();
-    m.sched.pump();
-    m.cache.brelse(got!); // before the rest has come
-    m.answer(0, Errno.EIO); // nobody is told, nothing stays
-    m.answer();
-    expect([1, 2, 3, 4].map((block) => m.cache.incore(m.disk, sector(block)) !== null)).toEqual([
-      true,
-      true,
-      false,
-      true,
-    ]);
-    expect([m.cache.hits, m.cache.misses]).toEqual([0, 2]);
-    m.finish();
-  });
-
-  test("goes without read-ahead beyond the disk and without memory", () => {
-    const m = inline();
-    m.cache.brelse(m.sched.runSync(m.cache.breadn(m.disk, sector(63), BLOCK, [sector(64)])));
-    expect(m.cache.bytes).toBe(BLOCK);
-    const buf = m.sched.runSync(m.cache.bread(m.disk, sector(63), BLOCK));
-    const frames: number[] = [];
-    while (m.mem.freeFrames > 0) frames.push(m.mem.allocFrame());
-    m.cache.brelse(buf);
-    const big = m.sched.runSync(
-      m.cache.breadn(m.disk, sector(63), BLOCK, [0, 2, 4, 6, 8].map(sector)),
-    );
-    expect(big.error).toBe(Errno.OK);
-    m.cache.brelse(big);
-    for (const frame of frames) m.mem.freeFrame(frame);
-    m.finish();
-  });
-});
-
-describe("owners", () => {
-  test("a block changes hands with what waits to be written", () => {
-    const m = inline();
-    const [a, b] = [owner(), owner()];
-    delay(m, 3, 7, a);
-    expect([a.dirtyBufs, b.dirtyBufs]).toEqual([1, 0]);
-    m.cache.brelse(m.sched.runSync(m.cache.getblk(m.disk, sector(3), BLOCK)));
-    expect([a.dirtyBufs, b.dirtyBufs]).toEqual([1, 0]); // nobody's claim changes nothing
-    m.cache.brelse(m.sched.runSync(m.cache.getblk(m.disk, sector(3), BLOCK, b)));
-    expect([a.dirtyBufs, b.dirtyBufs, a.told, b.told]).toEqual([0, 1, 1, 1]);
-    expect([flushOwner(m, a), onDisk(m, 3)]).toEqual([Errno.OK, -1]);
-    expect([flushOwner(m, b), onDisk(m, 3)]).toEqual([Errno.OK, 7]);
-    m.finish();
-  });
-
-  test("a flush waits for blocks that are held, and for writes that were under way", () => {
-    const m = new BlkMachine();
-    const who = owner();
-    delay(m, 1, 1, who);
-    delay(m, 2, 2, who);
-    m.cache.bawrite(filled(m, 3, 3, who));
-    const held = filled(m, 2, 4, who);
-    const errors: Errno[] = [];
-    m.sched.spawn(
-      "fsync",
-      (function* (): Sleeps<void> {
-        errors.push(yield* m.cache.flushOwner(who, true));
-      })(),
-    );
-    m.sched.pump();
-    expect(m.waiting.map((bio) => bio.offset / BLOCK)).toEqual([3, 1]);
-    m.answer(1);
-    m.sched.pump();
-    m.cache.bdwrite(held);
-    m.sched.pump();
-    expect(m.waiting.map((bio) => bio.offset / BLOCK)).toEqual([3, 2]);
-    m.answer(1);
-    m.sched.pump();
-    expect(errors).toEqual([]);
-    m.answer(0);
-    m.sched.pump();
-    expect([errors, who.numOutput, onDisk(m, 2)]).toEqual([[Errno.OK], 0, 4]);
-    m.finish();
-  });
-
-  test("a flush does not try again what was under way and failed", () => {
-    const m = new BlkMachine();
-    const who = owner();
-    m.cache.bawrite(filled(m, 3, 3, who));
-    const errors: Errno[] = [];
-    m.sched.spawn(
-      "fsync",
-      (function* (): Sleeps<void> {
-        errors.push(yield* m.cache.flushOwner(who, true));
-      })(),
-    );
-    m.sched.pump();
-    m.answer(0, Errno.ENXIO);
-    m.sched.pump();
-    expect([errors, m.waiting.length, who.dirtyBufs]).toEqual([[Errno.ENXIO], 0, 1]);
-    m.finish();
-  });
-
-  test("a flush waits for another thread's bwrite of a block that was dirty", () => {
-    const m = new BlkMachine();
-    const who = owner();
-    delay(m, 1, 1, who);
-    const log: string[] = [];
-    const buf = filled(m, 1, 2, who);
-    m.sched.spawn(
-      "bwrite",
-      (function* (): Sleeps<void> {
-        yield* m.cache.bwrite(buf);
-        log.push("bwrite");
-      })(),
-    );
-    m.sched.pump();
-    m.sched.spawn(
-      "fsync",
-      (function* (): Sleeps<void> {
-        yield* m.cache.flushOwner(who, true);
-        log.push("fsync");
-      })(),
-    );
-    m.sched.pump();
-    expect(log).toEqual([]);
-    m.answer();
-    m.sched.pump();
-    expect(log).toEqual(["bwrite", "fsync"]);
-    m.finish();
-  });
-
-  test("one owner's blocks are forgotten when nothing of them is under way", () => {
-    const m = new BlkMachine();
-    const who = owner();
-    delay(m, 1, 1, who);
-    delay(m, 9, 9);
-    m.cache.bawrite(filled(m, 2, 2, who));
-    let over = false;
-    m.sched.spawn(
-      "vinvalbuf",
-      (function* (): Sleeps<void> {
-        yield* m.cache.invalidateOwner(who);
-        over = true;
-      })(),
-    );
-    m.sched.pump();
-    expect(over).toBe(false);
-    m.answer(0, Errno.EIO);
-    m.sched.pump();
-    expect([over, who.dirtyBufs, m.cache.bytes]).toEqual([true, 0, BLOCK]);
-    expect(flushOwner(m, who)).toBe(Errno.OK); // what it was owed is forgotten too
-    m.inline = true;
-    expect([flushDisk(m), onDisk(m, 9)]).toEqual([Errno.OK, 9]);
     m.finish();
   });
 });

@@ -26,6 +26,8 @@ export type BioFlag = Bits<"BioFlag">;
 
 /** What says in which form the memory is. */
 const LAYOUT = BioFlag.UNMAPPED | BioFlag.VLIST;
+/** What a clone has of its parent. */
+const INHERITED = LAYOUT | BioFlag.FUA;
 
 /** A range of kernel virtual memory in a VLIST. */
 export interface VirtualRange {
@@ -113,7 +115,7 @@ export function cloneBio(bio: Bio): Bio {
   if ((bio.flags & BioFlag.DONE) !== 0) panic(`cloneBio: offset ${bio.offset} is done already`);
   const clone = new Bio();
   clone.command = bio.command;
-  clone.flags = bio.flags & LAYOUT;
+  clone.flags = bio.flags & INHERITED;
   clone.offset = bio.offset;
   clone.bcount = bio.bcount;
   clone.data = bio.data;

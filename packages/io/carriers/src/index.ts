@@ -16,4 +16,4 @@ export {
   walkUio,
 } from "./memdesc.ts";
 export type { Iovec } from "./uio.ts";
-export { Uio, UioRw, uiomove, uiomoveWait } from "./uio.ts";
+export { Uio, UioRw, uiomove, uiomoveFrames, uiomoveWait } from "./uio.ts";

@@ -8,7 +8,7 @@
  *
  * Invariant: `resid` is the sum of the iovecs' lengths, unless its maker says less.
  */
-import type { Bytes, FileOffset, VirtAddr } from "@physio/kern";
+import type { Bytes, FileOffset, Frame, VirtAddr } from "@physio/kern";
 import { Errno, PAGE_SIZE, pageOffset, panic } from "@physio/kern";
 import type { AddressSpace } from "@physio/pmap";
 import { Prot } from "@physio/pmap";
@@ -55,25 +55,57 @@ export function uiomove(buffer: Uint8Array, at: number, length: Bytes, uio: Uio)
   const { space } = uio;
   if (space === null) panic("uiomove: user memory without a process");
   let done = 0;
-  while (done < length && uio.resid > 0 && uio.iovIndex < uio.iov.length) {
+  while (done < length && nextRange(uio)) {
     const range = uio.iov[uio.iovIndex];
     const run = Math.min(length - done, range.length, uio.resid);
-    if (run === 0) {
-      uio.iovIndex++;
-      continue;
-    }
     const moved =
       uio.rw === UioRw.READ
         ? space.copyout(range.base, buffer, at + done, run)
         : space.copyin(range.base, buffer, at + done, run);
-    range.base += moved;
-    range.length -= moved;
-    uio.resid -= moved;
-    uio.offset += moved;
+    advance(uio, range, moved);
     done += moved;
     if (moved < run) return Errno.EFAULT;
   }
   return Errno.OK;
+}
+
+/**
+ * `uiomove` with RAM instead of a buffer: up to `length` bytes from byte `offset` of `frame` on.
+ * => all of it is RAM of one section. @returns as uiomove.   @bsd #P[the pages are not mapped for it] ubc_uiomove
+ */
+export function uiomoveFrames(frame: Frame, offset: Bytes, length: Bytes, uio: Uio): Errno {
+  const { space } = uio;
+  if (space === null) panic("uiomove: user memory without a process");
+  let done = 0;
+  while (done < length && nextRange(uio)) {
+    const range = uio.iov[uio.iovIndex];
+    const run = Math.min(length - done, range.length, uio.resid);
+    const moved =
+      uio.rw === UioRw.READ
+        ? space.copyoutFrames(range.base, frame, offset + done, run)
+        : space.copyinFrames(range.base, frame, offset + done, run);
+    advance(uio, range, moved);
+    done += moved;
+    if (moved < run) return Errno.EFAULT;
+  }
+  return Errno.OK;
+}
+
+/** Go to the first range with room. @returns false: the uio is used up. */
+function nextRange(uio: Uio): boolean {
+  if (!(uio.resid > 0)) return false;
+  while (uio.iovIndex < uio.iov.length) {
+    if (uio.iov[uio.iovIndex].length > 0) return true;
+    uio.iovIndex++;
+  }
+  return false;
+}
+
+function advance(uio: Uio, range: Iovec, moved: Bytes): void {
+  range.base += moved;
+  range.length -= moved;
+  uio.resid -= moved;
+  uio.offset += moved;
 }
 
 /**

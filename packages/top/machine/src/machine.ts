@@ -27,9 +27,9 @@ import type { Sleeps } from "@physio/sched";
 import { Scheduler } from "@physio/sched";
 import type { ChromeTrace, SysctlValue } from "@physio/trace";
 import { chromeTrace, SysctlTree, Trace } from "@physio/trace";
-import { PageArrays, PagerMap, UvmPages } from "@physio/uvm";
+import { PageArrays, PageDaemon, PagerMap, UvmPages } from "@physio/uvm";
 import type { Mount } from "@physio/vfs";
-import { Syncer } from "@physio/vfs";
+import { MountFlag, Syncer } from "@physio/vfs";
 import type { MachineConfig } from "./profiles.ts";
 import { seededRandom } from "./random.ts";
 
@@ -57,6 +57,7 @@ export class Machine {
   readonly pager: PagerMap;
   readonly syncer: Syncer;
   readonly pageArrays: PageArrays;
+  readonly pageDaemon: PageDaemon;
   /** Drivers of the disks, in the order of attachment. */
   readonly nvme: NvmeDriver[];
 
@@ -93,6 +94,7 @@ export class Machine {
     this.pager = new PagerMap(this.kmem, sched);
     this.syncer = new Syncer(sched);
     this.pageArrays = new PageArrays();
+    this.pageDaemon = new PageDaemon(this.pages);
     this.nvme = [];
     this.#addSysctls();
   }
@@ -121,10 +123,15 @@ export class Machine {
     }
   }
 
-  /** Mount the file system on `disk`. @throws {ErrnoError} EINVAL: none that we know; EOPNOTSUPP; EIO. */
-  *mount(disk: Disk): Sleeps<Mount> {
+  /**
+   * Mount the file system on `disk`: for reading, unless `writable` is asked for and it can be written.
+   * @throws {ErrnoError} EINVAL: none that we know; EOPNOTSUPP; EIO.
+   */
+  *mount(disk: Disk, options: { readonly writable?: boolean } = {}): Sleeps<Mount> {
     const { bufs, cache, pages, pager, kmem, syncer, pageArrays } = this;
-    const ext2 = yield* mountExt2(disk, { bufs, cache, pages, pager, kmem, syncer, pageArrays });
+    const context = { bufs, cache, pages, pager, kmem, syncer, pageArrays };
+    const flags = options.writable === true ? 0 : MountFlag.RDONLY;
+    const ext2 = yield* mountExt2(disk, context, { flags });
     return ext2.mount;
   }
 
@@ -268,6 +275,16 @@ export class Machine {
     sysctls.add("vfs.syncer.worklist", "Vnodes that may have something to write", () => syncer.length);
     sysctls.add("vfs.syncer.visits", "Vnodes that the syncer looked at", () => syncer.visits);
     sysctls.add("vfs.syncer.givenup", "Vnodes whose writes failed too often", () => syncer.givenUp);
+    sysctls.add(
+      "vfs.bufcache.dirtybytes",
+      "Metadata that waits to be written",
+      () => cache.dirtyBytes,
+    );
+    sysctls.add("vfs.bufcache.writes", "Metadata blocks written", () => cache.writes);
+    sysctls.add("vfs.dirty_vnodes", "Vnodes on the syncer's worklist", () => this.syncer.length);
+    sysctls.add("vm.daemon.rounds", "Rounds of the page daemon", () => this.pageDaemon.rounds);
+    sysctls.add("vm.daemon.pageouts", "Pages that it had written", () => this.pageDaemon.pageouts);
+    sysctls.add("vm.daemon.freed", "Pages that it freed", () => this.pages.daemonFreed);
     sysctls.add("kern.switches", "Threads switched to", () => sched.switches);
   }
 }

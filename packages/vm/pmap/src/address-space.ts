@@ -7,7 +7,7 @@
  * user's buffer faults. Copies go run by run of memory, through the CPU's port, by frames: an address
  * that crosses a call would be boxed (a copy of 64 KiB left 32 bytes of garbage).
  */
-import type { Bytes, VirtAddr } from "@physio/kern";
+import type { Bytes, Frame, VirtAddr } from "@physio/kern";
 import {
   Errno,
   hex,
@@ -20,6 +20,7 @@ import {
   truncPage,
 } from "@physio/kern";
 import type { CpuPort } from "@physio/membus";
+import { CacheAttr } from "@physio/membus";
 import type { Sleeps } from "@physio/sched";
 import { leafIndex, leafOf, VA_LIMIT } from "./page-table.ts";
 import type { Pmap } from "./pmap.ts";
@@ -31,6 +32,7 @@ const PAGE = PAGE_SIZE;
 const LIMIT = VA_LIMIT;
 const READ = Prot.READ;
 const WRITE = Prot.WRITE;
+const WRITE_BACK = CacheAttr.WRITE_BACK;
 
 /** What uio and DMA need of an address space. @bsd #P[the map with its entries is uvm's to bring] struct vmspace */
 export interface AddressSpace {
@@ -41,6 +43,13 @@ export interface AddressSpace {
   copyin(va: VirtAddr, to: Uint8Array, at: number, length: Bytes): Bytes;
   /** Copy `from[at…]` into this space. @returns bytes moved; less than `length` where `va + moved` is not writable. @bsd #Y copyout(9) */
   copyout(va: VirtAddr, from: Uint8Array, at: number, length: Bytes): Bytes;
+  /**
+   * `copyin` and `copyout` with RAM at the other end: `length` bytes from byte `offset` of `frame` on. What
+   * lies in a row of the host's memory is moved there without a view of it. The two may overlap.
+   * => all of it is RAM of one section, else panic.   @bsd #P[uiomove on a mapping of the pages] ubc_uiomove
+   */
+  copyinFrames(va: VirtAddr, frame: Frame, offset: Bytes, length: Bytes): Bytes;
+  copyoutFrames(va: VirtAddr, frame: Frame, offset: Bytes, length: Bytes): Bytes;
   /**
    * Make every page of [`va`, `va + length`) resident for `access`, and keep it so until `unwire`: the
    * frames and their mappings are wired, once more for each call, and no other frame is entered there.
@@ -77,6 +86,14 @@ export class PmapSpace implements AddressSpace {
   copyout(va: VirtAddr, from: Uint8Array, at: number, length: Bytes): Bytes {
     checkPlace(this.pmap, from, at, length);
     return this.#copyout(leafOf(va), leafIndex(va), pageOffset(va), from, at, length);
+  }
+
+  copyinFrames(va: VirtAddr, frame: Frame, offset: Bytes, length: Bytes): Bytes {
+    return this.#moveFrames(leafOf(va), leafIndex(va), pageOffset(va), frame, offset, length, READ);
+  }
+
+  copyoutFrames(va: VirtAddr, frame: Frame, offset: Bytes, length: Bytes): Bytes {
+    return this.#moveFrames(leafOf(va), leafIndex(va), pageOffset(va), frame, offset, length, WRITE);
   }
 
   // biome-ignore lint/correctness/useYield: other spaces fault, and sleep
@@ -143,6 +160,49 @@ export class PmapSpace implements AddressSpace {
       done += run.length;
     }
     return done;
+  }
+
+  /** `access`: WRITE copies from the frame to this space. `start`: where in its first page. */
+  #moveFrames(
+    leaf: number,
+    index: number,
+    start: Bytes,
+    frame: Frame,
+    offset: Bytes,
+    length: Bytes,
+    access: Prot,
+  ): Bytes {
+    const run = this.#run;
+    let done = 0;
+    while (done < length) {
+      const at = start + done;
+      const within = pageOffset(at);
+      this.pmap.runFrom(leaf, index + pageOf(at), within, length - done, access, run);
+      if (run.frame === NO_FRAME) break;
+      const bytes = run.length;
+      const apart = (run.frame - frame) * PAGE + within - (offset + done);
+      if (run.attr !== WRITE_BACK || (apart < bytes && apart > -bytes)) {
+        this.#moveStaged(run, within, frame, offset + done, access);
+      } else if (access === WRITE) {
+        this.#cpu.copyFrame(run.frame, within, frame, offset + done, bytes);
+      } else this.#cpu.copyFrame(frame, offset + done, run.frame, within, bytes);
+      done += bytes;
+    }
+    return done;
+  }
+
+  /** Bytes that go past the cache at one end, or onto themselves: a file's own mapping. */
+  #moveStaged(run: Run, within: Bytes, frame: Frame, offset: Bytes, access: Prot): void {
+    const cpu = this.#cpu;
+    const { length } = run;
+    const staged = new Uint8Array(length);
+    if (access === WRITE) {
+      cpu.readFrame(frame, offset, staged, 0, length);
+      cpu.writeFrame(run.frame, within, staged, 0, length, run.attr);
+    } else {
+      cpu.readFrame(run.frame, within, staged, 0, length, run.attr);
+      cpu.writeFrame(frame, offset, staged, 0, length);
+    }
   }
 
   #release(va: VirtAddr): void {

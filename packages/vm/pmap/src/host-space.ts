@@ -4,8 +4,9 @@
  * Programs outside of the machine read and write files with it, so that bytes are copied once. It is
  * always there, so wiring it is nothing; but it has no pages, so no device reaches it.
  */
-import type { Bytes, VirtAddr } from "@physio/kern";
+import type { Bytes, Frame, VirtAddr } from "@physio/kern";
 import { Errno } from "@physio/kern";
+import type { CpuPort } from "@physio/membus";
 import type { Sleeps } from "@physio/sched";
 import type { AddressSpace } from "./address-space.ts";
 import type { Pmap } from "./pmap.ts";
@@ -19,12 +20,14 @@ export class HostSpace implements AddressSpace {
   /** Its memory; may be exchanged between calls. */
   bytes: Uint8Array;
   readonly #pmaps: Pmaps;
+  readonly #cpu: CpuPort;
 
   constructor(pmaps: Pmaps, bytes: Uint8Array) {
     this.pmap = pmaps.create("host");
     this.kernel = false;
     this.bytes = bytes;
     this.#pmaps = pmaps;
+    this.#cpu = pmaps.cpu;
   }
 
   copyin(va: VirtAddr, to: Uint8Array, at: number, length: Bytes): Bytes {
@@ -36,6 +39,18 @@ export class HostSpace implements AddressSpace {
   copyout(va: VirtAddr, from: Uint8Array, at: number, length: Bytes): Bytes {
     const count = this.#inside(va, length);
     move(this.bytes, va, from, at, count);
+    return count;
+  }
+
+  copyinFrames(va: VirtAddr, frame: Frame, offset: Bytes, length: Bytes): Bytes {
+    const count = this.#inside(va, length);
+    this.#cpu.writeFrame(frame, offset, this.bytes, va, count);
+    return count;
+  }
+
+  copyoutFrames(va: VirtAddr, frame: Frame, offset: Bytes, length: Bytes): Bytes {
+    const count = this.#inside(va, length);
+    this.#cpu.readFrame(frame, offset, this.bytes, va, count);
     return count;
   }
 

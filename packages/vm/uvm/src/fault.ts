@@ -99,7 +99,6 @@ class Fault {
 
 /**
  * Map the page at `va`, page aligned, for `access`. It is mapped until the caller sleeps.
- * => `access` is not NONE.
  * @returns OK; EFAULT: no mapping, not for this access, or the object ends before it; ENOMEM; EIO,
  * ENOSPC, … from the pager. `space.faultReason` says more.   @bsd #P[no wired entries, no loans, no swap] uvm_fault
  */
@@ -135,7 +134,7 @@ export function* fault(
 function findEntry(space: FaultSpace, at: Fault): MapEntry | null {
   const entry = space.map.lookup(at.va);
   at.entry = entry;
-  if (entry === null || (entry.prot & at.access) !== at.access) return null;
+  if (entry === null || entry.prot === 0 || (entry.prot & at.access) !== at.access) return null;
   const pages = (at.va - entry.start) / PAGE;
   at.distance = pages;
   at.index = entry.offset / PAGE + pages;

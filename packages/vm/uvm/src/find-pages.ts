@@ -7,6 +7,7 @@
  */
 import type { Bits, Frame } from "@physio/kern";
 import { bitset, NO_FRAME } from "@physio/kern";
+import { ROW_MASK } from "@physio/physmem";
 import { clearModify } from "@physio/pmap";
 import type { Sleeps } from "@physio/sched";
 import type { UvmObject } from "./object.ts";
@@ -23,6 +24,11 @@ export const Ufp = bitset<"Ufp">()({
   DIRTYONLY: 0x10, // stop at a page that is clean; dirty ones become CLEAN: the caller writes them
 });
 export type Ufp = Bits<"Ufp">;
+
+// This module's own names: the compiler folds them.
+const { NOALLOC, NOCACHE, NORDONLY, DIRTYONLY } = Ufp;
+const { BUSY, CLEAN, RDONLY } = Pg;
+const ROW = ROW_MASK;
 
 /**
  * Find pages without sleeping. See findPages.
@@ -44,14 +50,15 @@ export function findPagesNow(
     const frame = take(uvm, object, index + (i - at), flags);
     pages[i] = frame;
     if (frame >= 0) found++;
-    else if ((flags & Ufp.DIRTYONLY) !== 0) break;
+    else if ((flags & DIRTYONLY) !== 0) break;
   }
   return found;
 }
 
 /**
  * Find dirty pages from page `index` down, without sleeping, up to the first that is not; they fill the
- * array from `pages[at − 1]` down, and become busy and CLEAN. @returns how many.
+ * array from `pages[at − 1]` down, and become busy and CLEAN. => `count` is at most `index + 1`, and `at`.
+ * @returns how many.
  * @bsd #Y uvn_findpages UFP_BACKWARD
  */
 export function findDirtyBack(
@@ -98,28 +105,27 @@ export function* findPages(
     }
     pages[at + i] = frame;
     if (frame >= 0) found++;
-    else if ((flags & Ufp.DIRTYONLY) !== 0) break;
+    else if ((flags & DIRTYONLY) !== 0) break;
   }
   return found;
 }
 
 /** One page, made busy; NO_FRAME when it is busy, missing or unwanted. @bsd #Y uvn_findpage */
 function take(uvm: UvmPages, object: UvmObject, index: number, flags: Ufp): Frame {
-  const frame = object.lookup(index);
-  if (frame === NO_FRAME) {
-    return (flags & Ufp.NOALLOC) === 0 ? uvm.alloc(object, index) : NO_FRAME;
-  }
-  if ((flags & Ufp.NOCACHE) !== 0) return NO_FRAME;
-  const state = uvm.flags(frame);
-  if ((state & Pg.BUSY) !== 0) return NO_FRAME;
-  if ((state & Pg.RDONLY) !== 0 && (flags & Ufp.NORDONLY) !== 0) return NO_FRAME;
-  if ((flags & Ufp.DIRTYONLY) !== 0) {
-    const modified = clearModify(uvm.mem, frame);
-    if (!modified && (state & Pg.CLEAN) !== 0) return NO_FRAME;
-    uvm.setFlags(frame, Pg.BUSY | Pg.CLEAN);
+  const frame = object.index.lookup(index);
+  if (frame === NO_FRAME) return (flags & NOALLOC) === 0 ? uvm.alloc(object, index) : NO_FRAME;
+  if ((flags & NOCACHE) !== 0) return NO_FRAME;
+  const column = uvm.mem.section(frame).flags;
+  const state = column[frame & ROW];
+  if ((state & BUSY) !== 0) return NO_FRAME;
+  if ((state & RDONLY) !== 0 && (flags & NORDONLY) !== 0) return NO_FRAME;
+  if ((flags & DIRTYONLY) === 0) {
+    column[frame & ROW] = state | BUSY;
     return frame;
   }
-  uvm.setFlags(frame, Pg.BUSY);
+  const modified = clearModify(uvm.mem, frame);
+  if (!modified && (state & CLEAN) !== 0) return NO_FRAME;
+  column[frame & ROW] = state | BUSY | CLEAN;
   return frame;
 }
 

@@ -25,6 +25,10 @@ import { PageTag } from "./page-index.ts";
 import { PageQueues } from "./queues.ts";
 import { FrameSupply } from "./supply.ts";
 
+// This module's own names: the compiler folds them.
+const { BUSY, WANTED, PAGEOUT, RELEASED } = Pg;
+const ROW = ROW_MASK;
+
 const ALLOC = traceEvent(Ktr.VM, "pagealloc", "object", "page", "frame");
 const FREE = traceEvent(Ktr.VM, "pagefree", "object", "page", "frame");
 
@@ -299,7 +303,10 @@ export class UvmPages {
 
   /** One page is no longer busy: wake who wants it, free it if it was released. */
   unbusy(frame: Frame): void {
-    const flags = this.flags(frame);
+    // The columns once, not by flags() and clearFlags(): it is called for every page that is handed out.
+    const { flags: column } = this.mem.section(frame);
+    const row = frame & ROW_MASK;
+    const flags = column[row];
     if ((flags & (Pg.BUSY | Pg.PAGEOUT)) !== Pg.BUSY) refuseUnbusy(this, frame);
     if ((flags & Pg.RELEASED) !== 0) {
       this.free(frame);
@@ -308,7 +315,7 @@ export class UvmPages {
     if ((flags & Pg.WANTED) !== 0) {
       this.sched.wakeup(this.objectOf(frame).takeChannel(this.indexOf(frame)));
     }
-    this.clearFlags(frame, Pg.BUSY | Pg.WANTED);
+    column[row] &= ~(Pg.BUSY | Pg.WANTED);
     this.supply.relieve(); // it may be reclaimed now
   }
 

@@ -178,6 +178,14 @@ export class Vmspace implements AddressSpace, FaultSpace {
     return this.#space.copyout(va, from, at, length);
   }
 
+  copyinFrames(va: VirtAddr, frame: Frame, offset: Bytes, length: Bytes): Bytes {
+    return this.#space.copyinFrames(va, frame, offset, length);
+  }
+
+  copyoutFrames(va: VirtAddr, frame: Frame, offset: Bytes, length: Bytes): Bytes {
+    return this.#space.copyoutFrames(va, frame, offset, length);
+  }
+
   /** Make the page at `va` accessible; it stays so until the caller sleeps. @returns as `fault` of fault.ts. @bsd #Y uvm_fault */
   fault(va: VirtAddr, access: Prot): Sleeps<Errno> {
     return fault(this, truncPage(va), access);

@@ -47,13 +47,13 @@ function cells(map: VmMap): string[] {
 
 describe("a map", () => {
   test("shows what an array of pages shows after random inserts, removals and changes", () => {
-    for (const seed of seeds(20)) {
+    for (const seed of seeds(8)) {
       const chance = new Chance(seed);
       const m = new ToyMachine(16);
       const files = [m.file(64), m.file(64)];
       const map = new VmMap(MIN, MIN + CELLS * PAGE);
       const model: string[] = new Array<string>(CELLS).fill("");
-      for (let turn = 0; turn < 150; turn++) {
+      for (let turn = 0; turn < 120; turn++) {
         const first = chance.below(CELLS);
         const count = 1 + chance.below(Math.min(8, CELLS - first));
         const [start, end] = [MIN + first * PAGE, MIN + (first + count) * PAGE];

@@ -3,7 +3,7 @@ import { test } from "vitest";
 import { seeds } from "./machine.ts";
 import { runMappedModel } from "./mapped-model.ts";
 
-const SEEDS = process.env.PHYSIO_ALL === "1" ? 400 : 25;
+const SEEDS = process.env.PHYSIO_ALL === "1" ? 400 : 8;
 
 test("mappings show what an array shows, with plenty of memory", () => {
   const options = { frames: 256, filePages: 12, threads: 5, turns: 40, daemon: false };

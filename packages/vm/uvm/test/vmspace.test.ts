@@ -1,5 +1,5 @@
 /** Address spaces: mmap and its kin, what is refused, wiring, write-back of ranges. */
-import { Errno, ErrnoError, NO_FRAME, OFF_MAX, PAGE_SIZE } from "@physio/kern";
+import { Errno, ErrnoError, NO_FRAME, OFF_MAX, PAGE_SIZE, Panic } from "@physio/kern";
 import { isReferenced, Prot, PTE_PROT } from "@physio/pmap";
 import { describe, expect, test } from "vitest";
 import type { MmapOptions } from "../src/index.ts";
@@ -382,5 +382,26 @@ describe("madvise", () => {
     expect(m.run(madvise(space, va, PAGE, 5 as Advice))).toBe(Errno.EINVAL);
     expect(m.run(madvise(space, va + 15 * PAGE, 2 * PAGE, Advice.RANDOM))).toBe(Errno.ENOMEM);
     m.finish();
+  });
+});
+
+describe("check notices", () => {
+  test("a mapping outside of every entry, and one with too many rights", () => {
+    const { file, space, va, load } = bench(SHARED, 2, READ);
+    load(va);
+    space.check();
+    space.pmap.enter(va, file.object.lookup(0), RW);
+    expect(() => space.check()).toThrow(Panic);
+    space.pmap.protect(va, PAGE, READ);
+    space.pmap.enter(va + 2 * PAGE, file.object.lookup(0), READ);
+    expect(() => space.check()).toThrow("is mapped");
+    space.pmap.remove(va + 2 * PAGE, PAGE);
+    space.check();
+  });
+
+  test("that a space is given up which has wired pages", () => {
+    const { m, space, va } = bench();
+    m.run(space.wire(va, PAGE, READ));
+    expect(() => space.free()).toThrow("wired");
   });
 });

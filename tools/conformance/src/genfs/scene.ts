@@ -173,7 +173,7 @@ export class Scene {
     throw new Error("the scheduler went on where nothing was left to do");
   }
 
-  /** Both sizes become `size`; pages beyond it go. @bsd #P[of the vnode alone] uvm_vnp_setsize */
+  /** Both sizes become `size`; pages beyond it go. After uvm_vnp_setsize. */
   *resize(size: number): Sleeps<void> {
     const { vp } = this;
     const end = roundPage(size);
