@@ -9,6 +9,7 @@ import { CORE_GARBAGE } from "./core-garbage-rows.ts";
 import { CURVES } from "./curve-rows.ts";
 import { DEMO } from "./demo-rows.ts";
 import { describeMachine, writeDocs } from "./docs.ts";
+import { FILE_GARBAGE, FILES, SCANS } from "./file-rows.ts";
 import { FRAMES } from "./frame-rows.ts";
 import { stalePackages } from "./freshness.ts";
 import { GARBAGE } from "./garbage-rows.ts";
@@ -17,6 +18,7 @@ import { MAPS } from "./map-rows.ts";
 import { MEMORY } from "./memory-rows.ts";
 import { parseOptions, USAGE } from "./options.ts";
 import { PAGES } from "./page-rows.ts";
+import { PAGING } from "./paging-rows.ts";
 import { PATHS } from "./path-rows.ts";
 import { exitCode } from "./row.ts";
 import { selfTest } from "./self-test.ts";
@@ -32,6 +34,10 @@ const SUITES: readonly Suite[] = Object.freeze([
   GARBAGE,
   MEMORY,
   PAGES,
+  FILES,
+  FILE_GARBAGE,
+  SCANS,
+  PAGING,
   FRAMES,
   PATHS,
   CORE_GARBAGE,

@@ -4,15 +4,16 @@
  * Ours have a uio that they use again, as a program's descriptor has, and copy into the host's memory
  * ("out", as the peers do) or into simulated kernel memory ("in").
  */
-import { configureSingleSync, InMemory, fs as zenfs } from "@zenfs/core";
+
 import { UioRw } from "@physio/carriers";
-import { genfsReadNow, getpagesNow } from "@physio/genfs";
+import { genfsReadNow, genfsWriteNow, getpagesNow } from "@physio/genfs";
 import type { Bytes, VirtAddr } from "@physio/kern";
 import { Errno, KiB, MiB, PAGE_SIZE } from "@physio/kern";
 import type { AddressSpace } from "@physio/pmap";
 import { HostSpace } from "@physio/pmap";
 import { PageRequest, Pg } from "@physio/uvm";
 import type { Vnode } from "@physio/vfs";
+import { configureSingleSync, InMemory, fs as zenfs } from "@zenfs/core";
 import { memfs } from "memfs";
 import type { Case } from "./cases.ts";
 import { makeCase, sink } from "./cases.ts";
@@ -65,20 +66,30 @@ function ownReads(name: string, vp: Vnode, space: AddressSpace, base: VirtAddr):
 /** Bytes as a file of the peers has them. */
 const content = (): Uint8Array => Uint8Array.from({ length: FILE }, (_, i) => i % 251);
 
-function memfsReads(): Case[] {
+function memfsReads(into: Uint8Array): Case[] {
   const { fs } = memfs({});
   fs.writeFileSync("/file", content());
   const fd = fs.openSync("/file", "r");
-  const into = Buffer.alloc(LARGE);
   return reads("memfs", (offset, length) => fs.readSync(fd, into, 0, length, offset));
 }
 
-function zenfsReads(): Case[] {
+function zenfsReads(into: Uint8Array): Case[] {
   configureSingleSync({ backend: InMemory });
   zenfs.writeFileSync("/file", content());
   const fd = zenfs.openSync("/file", "r");
-  const into = Buffer.alloc(LARGE);
   return reads("zenfs", (offset, length) => zenfs.readSync(fd, into, 0, length, offset));
+}
+
+/** The host's own copy of a page, the floor of all of them. */
+function copyCase(into: Uint8Array): Case {
+  const bytes = content();
+  const order = pageOrder(FILE / PAGE_SIZE);
+  return makeCase("copy", HITS, (n) => {
+    for (let i = 0; i < n; i++) {
+      const at = order[i % ORDER] * PAGE_SIZE;
+      into.set(bytes.subarray(at, at + PAGE_SIZE));
+    }
+  });
 }
 
 /** A file of a MiB, written as a program does. */
@@ -93,13 +104,33 @@ function residentFile(scene: FileScene): Vnode {
 
 export function readCases(scene: FileScene): Case[] {
   const vp = residentFile(scene);
-  const host = new HostSpace(scene.kmem.pmaps, new Uint8Array(LARGE));
+  // All copy to the same bytes: where a buffer lies in its page makes 15 ns of a hit.
+  const into = Buffer.alloc(LARGE);
+  const host = new HostSpace(scene.kmem.pmaps, into);
   return [
     ...ownReads("out", vp, host, 0),
     ...ownReads("in", vp, scene.kmem.space, scene.kmem.alloc(LARGE)),
-    ...memfsReads(),
-    ...zenfsReads(),
+    ...memfsReads(into),
+    ...zenfsReads(into),
+    copyCase(into),
   ];
+}
+
+/** Pages of a file written to, out of the host's memory and out of simulated memory. Those that fill a window are not: their write-back sleeps. */
+export function writeCases(scene: FileScene): Case[] {
+  const vp = residentFile(scene);
+  const order = pageOrder(FILE / PAGE_SIZE).map((page) => page - (page % 16 === 15 ? 1 : 0));
+  const host = new HostSpace(scene.kmem.pmaps, new Uint8Array(LARGE));
+  const write = (name: string, space: AddressSpace, base: VirtAddr) => {
+    const uio = makeUio(UioRw.WRITE, space, base, PAGE_SIZE);
+    return makeCase(`write ${name}`, HITS, (n) => {
+      for (let i = 0; i < n; i++) {
+        reuse(uio, base, PAGE_SIZE, order[i % ORDER] * PAGE_SIZE);
+        if (genfsWriteNow(vp, uio, 0) !== Errno.OK) throw new Error("a write is no hit");
+      }
+    });
+  };
+  return [write("out", host, 0), write("in", scene.kmem.space, scene.kmem.alloc(LARGE))];
 }
 
 /** One page of a file of 16 MiB, made busy and given back: by a request, and by hand. */
@@ -123,7 +154,7 @@ export function lockedCases(scene: FileScene): Case[] {
     for (let i = 0; i < n; i++) {
       const frame = vp.object.lookup(order[next]);
       pages.setFlags(frame, Pg.BUSY);
-      pages.clearFlags(frame, Pg.BUSY);
+      pages.unbusy(frame);
       next = (next + 1) % ORDER;
     }
   });

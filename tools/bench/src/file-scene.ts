@@ -7,7 +7,7 @@ import type { UioRw } from "@physio/carriers";
 import { Uio } from "@physio/carriers";
 import type { Bytes, FileOffset, Frame, VirtAddr } from "@physio/kern";
 import { KiB, MiB, NO_FRAME, PAGE_SIZE } from "@physio/kern";
-import { PhysMem } from "@physio/physmem";
+import { PhysMem, ROW_MASK } from "@physio/physmem";
 import type { AddressSpace } from "@physio/pmap";
 import { Kmem } from "@physio/pmap";
 import type { Sleeps } from "@physio/sched";
@@ -23,6 +23,8 @@ export interface FileSceneOptions {
   readonly ram: Bytes;
   readonly disk: Bytes;
   readonly blockSize: Bytes;
+  /** The host keeps the memory of pages that are freed, though then frames come in no order. */
+  readonly keepBytes?: boolean;
 }
 
 export class FileScene {
@@ -34,12 +36,13 @@ export class FileScene {
   /** The next block that no file has. */
   #block: number;
 
-  constructor({ ram, disk, blockSize }: FileSceneOptions) {
+  constructor({ ram, disk, blockSize, keepBytes = false }: FileSceneOptions) {
     const trace = new Trace(64);
     const mem = new PhysMem({ banks: [{ base: MiB, size: ram }] });
     const sched = new Scheduler({ trace });
     const kmem = new Kmem(mem, { sched });
     const bufs = new IoBufs({ sched, trace, completion: "softintr" });
+    if (keepBytes) holdSections(mem);
     const pages = new UvmPages({ mem, pmaps: kmem.pmaps, sched, trace });
     this.kmem = kmem;
     this.pages = pages;
@@ -89,6 +92,16 @@ export class FileScene {
   run<T>(body: Sleeps<T>): T {
     return this.#sched.runSync(body);
   }
+}
+
+/**
+ * Keep a frame of every section: the host's memory of a section that is free altogether is given back,
+ * and what it costs to get it again is not what is measured here.
+ */
+function holdSections(mem: PhysMem): void {
+  const frames: Frame[] = [];
+  for (let f = mem.allocFrame(); f !== NO_FRAME; f = mem.allocFrame()) frames.push(f);
+  for (const frame of frames) if ((frame & ROW_MASK) !== ROW_MASK) mem.freeFrame(frame);
 }
 
 /** A uio of one range: for `reuse`. */

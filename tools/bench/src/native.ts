@@ -1,11 +1,11 @@
 /**
- * The native peer: compiled once a run when gcc is there.
+ * The native peers: compiled once a run when gcc is there.
  */
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const SOURCE = fileURLToPath(new URL("../native/busdma.c", import.meta.url));
+const SOURCES = fileURLToPath(new URL("../native/", import.meta.url));
 
 /** The environment for tools that some systems keep out of a user's path. */
 function toolEnv(): NodeJS.ProcessEnv {
@@ -22,16 +22,19 @@ export function runTool(
   name: string,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  input = "",
 ): string {
-  const done = spawnSync(name, args, { env: { ...toolEnv(), ...env }, encoding: "utf8" });
+  const options = { env: { ...toolEnv(), ...env }, encoding: "utf8", input } as const;
+  const done = spawnSync(name, args, options);
   if (done.status !== 0) throw new Error(`${name}: ${done.error ?? done.stderr}`);
   return done.stdout;
 }
 
-/** Compile the peer into `folder`. @returns its path. @throws with the compiler's words. */
-export function compileNative(folder: string): string {
-  const binary = join(folder, "busdma");
-  runTool("gcc", ["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-o", binary, SOURCE]);
+/** Compile a peer into `folder`. @returns its path. @throws with the compiler's words. */
+export function compileNative(folder: string, name: "busdma" | "scan" = "busdma"): string {
+  const binary = join(folder, name);
+  const source = join(SOURCES, `${name}.c`);
+  runTool("gcc", ["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-o", binary, source]);
   return binary;
 }
 
@@ -40,9 +43,13 @@ export function compilerVersion(): string | null {
   return haveTool("gcc") ? runTool("gcc", ["--version"]).split("\n")[0] : null;
 }
 
-/** One round of the peer: nanoseconds per load and unload, by case. */
-export function nativeRound(binary: string, iterations: number): Record<string, number> {
-  const lines = runTool(binary, [String(iterations)])
+/** One round of a peer: nanoseconds an operation, by case. */
+export function nativeRound(
+  binary: string,
+  iterations: number,
+  input = "",
+): Record<string, number> {
+  const lines = runTool(binary, [String(iterations)], {}, input)
     .trim()
     .split("\n");
   return Object.fromEntries(

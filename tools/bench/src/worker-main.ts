@@ -58,6 +58,9 @@ const WORKERS: Readonly<Record<string, (input: never) => Promise<unknown>>> = Ob
   "core-garbage": async (input: never) =>
     (await import("./core-garbage-worker.ts")).measureCoreGarbage(input),
   files: async () => (await import("./file-worker.ts")).measureFiles(),
+  "file-garbage": async () => (await import("./file-worker.ts")).measureFileGarbage(),
+  scans: async (input: never) => (await import("./scan-worker.ts")).measureScans(input),
+  paging: async () => (await import("./paging-worker.ts")).measurePaging(),
   curves: async () => (await import("./curve-worker.ts")).measureCurves(),
   memory: async (input: never) => (await import("./memory-worker.ts")).measureMemory(input),
   demo: async (input: never) => (await import("./demo-worker.ts")).measureDemo(input),

@@ -9,6 +9,8 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import type { Failure } from "./difference.ts";
 import { beyondDispute, readDisputed } from "./disputed.ts";
+import { replayFileops } from "./fileops/replay.ts";
+import { readSequences } from "./fileops/vectors.ts";
 import { findVectorFiles, VectorError } from "./files.ts";
 import { replayGenfs } from "./genfs/replay.ts";
 import { readGenfsVectors } from "./genfs/vectors.ts";
@@ -19,9 +21,10 @@ const HOUSE = new URL("../../../conformance/", import.meta.url);
 /** The vectors of this checkout. */
 export const OUR_VECTORS = fileURLToPath(new URL("busdma", HOUSE));
 export const OUR_GENFS_VECTORS = fileURLToPath(new URL("genfs", HOUSE));
+export const OUR_FILEOPS = fileURLToPath(new URL("fileops", HOUSE));
 /** The scenarios of this checkout that are known to be wrong. */
 export const OUR_DISPUTED = fileURLToPath(new URL("disputed.json", HOUSE));
-const USAGE = "usage: conformance busdma|genfs [FILE|DIR]... [--tolerate-disputed]";
+const USAGE = "usage: conformance busdma|genfs|fileops [FILE|DIR]... [--tolerate-disputed]";
 
 /** A scenario that has been read, and how it is performed. */
 interface Recorded {
@@ -40,6 +43,7 @@ interface Subject {
 const SUBJECTS: ReadonlyMap<string, Subject> = new Map([
   ["busdma", subject(OUR_VECTORS, readVectors, replay)],
   ["genfs", subject(OUR_GENFS_VECTORS, readGenfsVectors, replayGenfs)],
+  ["fileops", subject(OUR_FILEOPS, readSequences, replayFileops)],
 ]);
 
 function subject<T extends { readonly id: string }>(

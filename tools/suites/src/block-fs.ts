@@ -21,13 +21,16 @@ import {
   putpages,
 } from "@physio/genfs";
 import type { Bytes, Errno, FileOffset, Nanoseconds } from "@physio/kern";
-import { alignUp, Errno as E, ErrnoError, panic } from "@physio/kern";
+import { alignUp, Errno as E, ErrnoError, KiB, panic } from "@physio/kern";
 import type { Sleeps } from "@physio/sched";
 import type { BlockMap, FsContext, Journal, MountFlag, MountOps, VnodeOps } from "@physio/vfs";
 import { flushVnode, Mount, Vnode } from "@physio/vfs";
 
 const HOLE = -1;
 const MAX_RUN = 64;
+
+/** What `metadata` takes of the end of the disk: sectors for files up to inode 127. */
+export const METADATA = 64 * KiB;
 
 /** Where a fault may be planted. */
 export type FsPoint = "bmap" | "alloc" | "begin";
@@ -40,6 +43,8 @@ export interface BlockFsOptions {
   readonly order?: readonly number[];
   readonly flags?: MountFlag;
   readonly journal?: boolean;
+  /** Each file has a sector of its own in the last METADATA bytes of the disk, which the block map reads and allocation changes, through the buffer cache. => `order` leaves these out */
+  readonly metadata?: boolean;
   /** The error of an operation that begins; OK: it goes well. */
   readonly fails?: (point: FsPoint) => Errno;
   /** How long an operation sleeps before it does anything; 0: not at all. */
@@ -76,6 +81,9 @@ export class BlockFs implements MountOps {
   readonly #genfsOps: GenfsOps;
   readonly #fails: (point: FsPoint) => Errno;
   readonly #delay: (point: FsPoint) => Nanoseconds;
+  readonly #disk: Disk;
+  /** First sector of the metadata, or −1. */
+  readonly #metadata: number;
   #nextIno: number;
 
   constructor(options: BlockFsOptions) {
@@ -87,6 +95,8 @@ export class BlockFs implements MountOps {
     this.transactions = 0;
     this.#fails = options.fails ?? (() => E.OK);
     this.#delay = options.delay ?? (() => 0);
+    this.#disk = disk;
+    this.#metadata = options.metadata === true ? (disk.mediaSize - METADATA) / 512 : -1;
     this.#nextIno = 2;
     this.#ops = this.#vnodeOps();
     this.#genfsOps = {
@@ -186,6 +196,24 @@ export class BlockFs implements MountOps {
     };
   }
 
+  /** Look at the file's own sector, or change it. @returns OK; EIO; ENOMEM. */
+  *#touch(vp: Vnode, change: boolean): Sleeps<Errno> {
+    if (this.#metadata < 0) return E.OK;
+    const { cache } = this.mount.context;
+    try {
+      const buf = yield* cache.bread(this.#disk, this.#metadata + vp.ino, 512, vp);
+      const { error } = buf;
+      if (error === E.OK && change) {
+        cache.store(buf, Uint8Array.of(vp.ino));
+        cache.bdwrite(buf);
+      } else cache.brelse(buf);
+      return error;
+    } catch (error) {
+      if (error instanceof ErrnoError) return error.errno;
+      throw error;
+    }
+  }
+
   /** What may happen before an operation: it sleeps, it fails. */
   *#before(point: FsPoint): Sleeps<Errno> {
     const time = this.#delay(point);
@@ -194,7 +222,8 @@ export class BlockFs implements MountOps {
   }
 
   *#bmap(vp: Vnode, lbn: number, out: BlockMap): Sleeps<Errno> {
-    const error = yield* this.#before("bmap");
+    let error = yield* this.#before("bmap");
+    if (error === E.OK) error = yield* this.#touch(vp, false);
     if (error !== E.OK) return error;
     const { blocks } = fileOf(vp);
     const at = (i: number) => blocks[lbn + i] ?? HOLE;
@@ -210,7 +239,8 @@ export class BlockFs implements MountOps {
   }
 
   *#alloc(vp: Vnode, offset: FileOffset, length: Bytes): Sleeps<Errno> {
-    const error = yield* this.#before("alloc");
+    let error = yield* this.#before("alloc");
+    if (error === E.OK) error = yield* this.#touch(vp, true);
     if (error !== E.OK) return error;
     const { blocks } = fileOf(vp);
     const end = Math.ceil((offset + length) / this.blockSize);

@@ -223,7 +223,9 @@ export class ByteModel {
   }
 
   #say(may: readonly (ByteRecord | null)[], at: number): string {
-    return may.map((r) => `${this.#value(r, at)} (${r === null ? "before" : describe(r)})`).join(", ");
+    return may
+      .map((r) => `${this.#value(r, at)} (${r === null ? "before" : describe(r)})`)
+      .join(", ");
   }
 
   #whose(near: readonly ByteRecord[], at: number, byte: number): string {

@@ -13,8 +13,10 @@ import { ByteModel } from "./byte-model.ts";
 import { Chance } from "./chance.ts";
 import type { Point } from "./fault-points.ts";
 import { FaultPoints, POINTS } from "./fault-points.ts";
+import type { OpName } from "./file-ops.ts";
+import { useInOrder } from "./file-ops.ts";
 import { settle } from "./file-schedule.ts";
-import type { OpName, SharedFile } from "./file-user.ts";
+import type { SharedFile } from "./file-user.ts";
 import { FileUser } from "./file-user.ts";
 import { PagingKernel } from "./paging-kernel.ts";
 
@@ -79,7 +81,16 @@ export function failOnce(of: SweepCase, point: Point, number: number): boolean {
 function runWith(of: SweepCase, points: FaultPoints): boolean {
   const { seed, blockSize, completion, journal, direct } = of;
   points.paused = true;
-  const kernel = new PagingKernel({ seed, blockSize, completion, journal, points });
+  const size = { ram: 640 * KiB, diskSize: 768 * KiB };
+  const kernel = new PagingKernel({
+    ...size,
+    seed,
+    blockSize,
+    completion,
+    journal,
+    metadata: true,
+    points,
+  });
   const model = new ByteModel(MOST + blockSize);
   const file: SharedFile = {
     kernel,
@@ -92,7 +103,7 @@ function runWith(of: SweepCase, points: FaultPoints): boolean {
   const user = new FileUser(file, new Chance(seed));
   points.paused = false;
   for (const ops of [BEGIN, direct ? DIRECT : MAPPED, END, direct ? DIRECT : MAPPED]) {
-    kernel.run(user.script(ops));
+    kernel.run(useInOrder(user, ops));
   }
   points.paused = true;
   kernel.sched.pump();
@@ -103,4 +114,3 @@ function runWith(of: SweepCase, points: FaultPoints): boolean {
   kernel.finish();
   return told;
 }
-

@@ -12,7 +12,9 @@ import { Pgo } from "@physio/uvm";
 import { vnLock, vnUnlock } from "@physio/vfs";
 import { ByteModel } from "./byte-model.ts";
 import { Chance } from "./chance.ts";
-import type { OpName, SharedFile } from "./file-user.ts";
+import type { OpName } from "./file-ops.ts";
+import { useAtRandom } from "./file-ops.ts";
+import type { SharedFile } from "./file-user.ts";
 import { FileUser } from "./file-user.ts";
 import { PagingKernel } from "./paging-kernel.ts";
 
@@ -58,6 +60,7 @@ export interface ScheduleKind {
   readonly blockSize: Bytes;
   readonly completion: CompletionPolicy;
   readonly journal: boolean;
+  readonly metadata: boolean;
   readonly tight: boolean;
   readonly direct: boolean;
   readonly threads: number;
@@ -72,6 +75,7 @@ export function kindOf(seed: number): ScheduleKind {
     tight: chance.oneIn(2),
     direct: chance.oneIn(4),
     threads: 2 + chance.below(3),
+    metadata: chance.oneIn(2),
   };
 }
 
@@ -81,6 +85,8 @@ export interface ScheduleReport {
   readonly operations: number;
   readonly failures: number;
   readonly pageouts: number;
+  /** Times that somebody waited for pager addresses. */
+  readonly waits: number;
   readonly switches: number;
 }
 
@@ -98,13 +104,16 @@ export function runSchedule(seed: number): ScheduleReport {
 }
 
 function run(seed: number, kind: ScheduleKind): ScheduleReport {
-  const { blockSize, completion, journal, tight, direct } = kind;
+  const { blockSize, completion, journal, metadata, tight, direct } = kind;
   const chance = new Chance(seed * 2 + 1);
   const most = Math.max(64 * K, blockSize * 2) + (chance.oneIn(2) ? 32 * K : 0);
   const users = kind.threads;
   // The buffers of the users are most of it when memory is tight.
-  const ram = tight ? (users * 12 + 8) * PAGE_SIZE + Math.max(blockSize, 16 * K) : 2048 * K;
-  const kernel = new PagingKernel({ seed, blockSize, completion, journal, ram, pagerPages: 48 });
+  const ram = tight ? (users * 12 + 8) * PAGE_SIZE + Math.max(blockSize, 16 * K) : 1024 * K;
+  // No more pager addresses than one request takes: 16 pages, and the blocks that it begins and ends in.
+  const pagerPages = 17 + Math.ceil(blockSize / PAGE_SIZE);
+  const sizes = { ram, diskSize: 1024 * K, pagerPages };
+  const kernel = new PagingKernel({ seed, blockSize, completion, journal, metadata, ...sizes });
   const model = new ByteModel(roundPage(most));
   const allowed = tight ? [Errno.ENOMEM] : [];
   const file: SharedFile = { kernel, vp: kernel.file(), model, most, direct, allowed };
@@ -114,7 +123,7 @@ function run(seed: number, kind: ScheduleKind): ScheduleReport {
   );
   const ops = [...CALLS, ...(direct ? DIRECT : MAPPINGS)];
   for (let round = 0; round < ROUNDS; round++) {
-    kernel.runAll(threads.map((user) => user.body(3 + chance.below(6), ops)));
+    kernel.runAll(threads.map((user) => useAtRandom(user, 3 + chance.below(6), ops)));
     kernel.sched.pump();
     kernel.checkQuiet();
     kernel.run(settle(file));
@@ -125,6 +134,7 @@ function run(seed: number, kind: ScheduleKind): ScheduleReport {
     operations: threads.reduce((sum, user) => sum + user.done, 0),
     failures: threads.reduce((sum, user) => sum + user.failed, 0),
     pageouts: kernel.daemon.pageouts,
+    waits: kernel.pager.waits,
     switches: kernel.sched.switches,
   };
   kernel.finish();
@@ -168,7 +178,9 @@ function* contents(file: SharedFile): Sleeps<Uint8Array> {
 function same(wanted: Uint8Array, got: Uint8Array): string | null {
   let at = 0;
   while (at < wanted.length && wanted[at] === got[at]) at++;
-  return at === wanted.length ? null : `byte ${at} of ${wanted.length} is ${got[at]}, not ${wanted[at]}`;
+  return at === wanted.length
+    ? null
+    : `byte ${at} of ${wanted.length} is ${got[at]}, not ${wanted[at]}`;
 }
 
 function complain(what: string, why: string | null): void {

@@ -22,6 +22,7 @@ import type { PagingKernel } from "./paging-kernel.ts";
 
 const PAGE = PAGE_SIZE;
 const BUFFER = 24 * KiB;
+const READ_AHEAD = 16;
 const { CLEANIT, SYNCIO, FREE, DEACTIVATE, BUSYFAIL, ALLPAGES } = Pgo;
 const PUT_FLAGS = [
   CLEANIT,
@@ -54,8 +55,6 @@ interface Moment {
   readonly blocks: readonly number[];
 }
 
-export type OpName = keyof typeof OPS;
-
 export class FileUser {
   readonly file: SharedFile;
   readonly chance: Chance;
@@ -81,23 +80,6 @@ export class FileUser {
       ? 0
       : space.mmap({ length: most, prot, flags: MapFlag.SHARED, object: vp.object });
     this.#kernelBuffer = kernel.kmem.alloc(BUFFER);
-  }
-
-  /** The thread's body: `count` operations, by chance of `ops`. */
-  *body(count: number, ops: readonly OpName[]): Sleeps<void> {
-    for (let i = 0; i < count; i++) {
-      yield* OPS[this.chance.pick(ops)](this);
-      this.done++;
-      if (this.chance.oneIn(4)) yield* this.file.kernel.sched.preempt();
-    }
-  }
-
-  /** The same: these operations, in order. */
-  *script(ops: readonly OpName[]): Sleeps<void> {
-    for (const op of ops) {
-      yield* OPS[op](this);
-      this.done++;
-    }
   }
 
   close(): void {
@@ -254,9 +236,9 @@ export class FileUser {
   *readAhead(): Sleeps<void> {
     const { most, vp } = this.file;
     const [at, length] = this.#pageRange(most);
-    const request = new PageRequest(length / PAGE);
+    const request = new PageRequest(READ_AHEAD);
     request.offset = at;
-    request.count = length / PAGE;
+    request.count = Math.min(length / PAGE, READ_AHEAD);
     request.flags = Pgo.NOBLOCKALLOC;
     this.#expect("getpages", yield* vp.ops.getpages(vp, request), [E.EINVAL, E.EBUSY]);
   }
@@ -374,29 +356,3 @@ export class FileUser {
     throw new Error(`${what}: ${why}`);
   }
 }
-
-const U = true;
-/** Everything that a thread may do. */
-export const OPS = {
-  read: (u: FileUser) => u.read(0, false),
-  "read to user memory": (u: FileUser) => u.read(0, U),
-  "read without reuse": (u: FileUser) => u.read(IoFlag.NOREUSE, false),
-  "direct read": (u: FileUser) => u.read(IoFlag.DIRECT, U),
-  write: (u: FileUser) => u.write(0, false),
-  "write from user memory": (u: FileUser) => u.write(0, U),
-  "synchronous write": (u: FileUser) => u.write(IoFlag.SYNC, U),
-  "direct write": (u: FileUser) => u.write(IoFlag.DIRECT, U),
-  append: (u: FileUser) => u.write(IoFlag.APPEND, false),
-  truncate: (u: FileUser) => u.truncate(),
-  fsync: (u: FileUser) => u.fsync(0),
-  "lazy fsync": (u: FileUser) => u.fsync(FsyncFlag.LAZY),
-  load: (u: FileUser) => u.load(),
-  store: (u: FileUser) => u.store(),
-  "msync sync": (u: FileUser) => u.msync(MsFlag.SYNC),
-  "msync async": (u: FileUser) => u.msync(MsFlag.ASYNC),
-  "msync invalidate": (u: FileUser) => u.msync(MsFlag.SYNC | MsFlag.INVALIDATE),
-  madvise: (u: FileUser) => u.advise(),
-  putpages: (u: FileUser) => u.putpages(),
-  "read ahead": (u: FileUser) => u.readAhead(),
-  sync: (u: FileUser) => u.syncAll(),
-} as const satisfies Record<string, (user: FileUser) => Sleeps<void>>;

@@ -18,7 +18,7 @@ export interface MemoryDiskOptions {
   readonly size: Bytes;
   /** How long a transfer takes; 0: it ends before strategy returns. */
   readonly latency?: (bio: Bio) => Nanoseconds;
-  /** The error of a transfer that begins; OK: it goes well. */
+  /** See MemoryDisk.fails. */
   readonly fails?: (bio: Bio) => Errno;
 }
 
@@ -29,6 +29,10 @@ export class MemoryDisk {
   reads: number;
   writes: number;
   bytes: Bytes;
+  /** The error of a transfer that ends; OK: it goes well. */
+  fails: (bio: Bio) => Errno;
+  /** Answers a bio at the end: `biodone`, unless a test wants a bad driver. */
+  finish: (bio: Bio) => void;
 
   constructor(options: MemoryDiskOptions) {
     const { bufs, sched, size } = options;
@@ -36,6 +40,8 @@ export class MemoryDisk {
     this.reads = 0;
     this.writes = 0;
     this.bytes = 0;
+    this.finish = biodone;
+    this.fails = options.fails ?? (() => E.OK);
     this.disk = new Disk(bufs, {
       name: "memory0",
       mediaSize: size,
@@ -53,8 +59,8 @@ export class MemoryDisk {
     });
   }
 
-  #move({ kmem, fails }: MemoryDiskOptions, bio: Bio): void {
-    bio.error = fails?.(bio) ?? E.OK;
+  #move({ kmem }: MemoryDiskOptions, bio: Bio): void {
+    bio.error = this.fails(bio);
     if (bio.error === E.OK) {
       const bytes = this.media.subarray(bio.offset, bio.offset + bio.bcount);
       if (bio.command === BioCommand.READ) kmem.write(bio.data, bytes);
@@ -64,6 +70,6 @@ export class MemoryDisk {
       else this.writes++;
       this.bytes += bio.bcount;
     } else bio.resid = bio.bcount;
-    biodone(bio);
+    this.finish(bio);
   }
 }

@@ -20,7 +20,7 @@ import type { PageSemantics } from "@physio/uvm";
 import { PageArrays, PageDaemon, PageQueue, PagerMap, UvmPages, Vmspace } from "@physio/uvm";
 import type { FsContext, Mount, Vnode } from "@physio/vfs";
 import { Syncer } from "@physio/vfs";
-import { BlockFs } from "./block-fs.ts";
+import { BlockFs, METADATA } from "./block-fs.ts";
 import { STALE } from "./byte-model.ts";
 import { Chance } from "./chance.ts";
 import type { Point } from "./fault-points.ts";
@@ -35,6 +35,8 @@ export interface PagingOptions {
   readonly seed?: number | null;
   readonly completion?: CompletionPolicy;
   readonly journal?: boolean;
+  /** Block maps read and write metadata through the buffer cache. */
+  readonly metadata?: boolean;
   readonly pagerPages?: number;
   readonly semantics?: PageSemantics;
   readonly points?: FaultPoints;
@@ -94,7 +96,8 @@ export class PagingKernel {
       disk: this.disk.disk,
       context: this.#context(),
       blockSize,
-      order: blockOrder(Math.floor(diskSize / blockSize), chance),
+      order: blockOrder(Math.floor((diskSize - METADATA) / blockSize), chance),
+      metadata: options.metadata ?? false,
       journal: options.journal ?? false,
       fails: (point) => this.#fails(point),
       delay: () => (chance === null || !chance.oneIn(3) ? 0 : 1 + slow()),
@@ -141,27 +144,28 @@ export class PagingKernel {
   }
 
   /** Run a thread to its end. @throws {Panic} it can never end; {Error} it goes on for too long. */
-  run<T>(body: Sleeps<T>): T {
+  run<T>(body: Sleeps<T>, steps = STEPS_MOST): T {
     const thread = this.sched.start(body);
-    if (this.sched.advance(thread, STEPS_MOST)) return this.sched.resultOf<T>(thread);
-    throw new Error(`goes on after ${STEPS_MOST} steps\n${this.sched.report()}`);
+    if (this.sched.advance(thread, steps)) return this.sched.resultOf<T>(thread);
+    throw new Error(`goes on after ${steps} steps\n${this.sched.report()}`);
   }
 
   /** Run threads side by side until all have ended. @throws as `run`, or what the first that failed throws. */
-  runAll(bodies: readonly Sleeps<unknown>[]): void {
+  runAll(bodies: readonly Sleeps<unknown>[], steps = STEPS_MOST): void {
     const { sched } = this;
     const failures: unknown[] = [];
     const threads = bodies.map((body, i) => sched.start(noting(body, failures), `thread ${i}`));
     try {
       for (const thread of threads) {
-        if (!sched.advance(thread, STEPS_MOST))
-          throw new Error(`goes on after ${STEPS_MOST} steps\n${sched.report()}`);
+        if (!sched.advance(thread, steps))
+          throw new Error(`goes on after ${steps} steps\n${sched.report()}`);
         sched.resultOf(thread);
       }
-    } finally {
+    } catch (error) {
       // Who fails keeps its locks: that others wait for them for ever is of no interest.
-      if (failures.length > 0) throw failures[0];
+      throw failures.length > 0 ? failures[0] : error;
     }
+    if (failures.length > 0) throw failures[0];
   }
 
   /** Panic when anything is held although nobody does anything; `files` may be dirty. */
@@ -172,7 +176,7 @@ export class PagingKernel {
       "bufs out": bufs.outstanding,
       "pages in the pager map": pager.mappedPages,
       "journal transactions": fs.open,
-      "transactions": (fs.mount.trans as { open?: number }).open ?? 0,
+      transactions: (fs.mount.trans as { open?: number }).open ?? 0,
       "pageouts under way": pages.paging,
       "threads that wait for frames": pages.supply.waiting,
       "requests of the disk": this.disk.disk.queued + this.disk.disk.inFlight,
@@ -239,11 +243,13 @@ export class PagingKernel {
       return NO_FRAME;
     };
     const mapIn = pager.tryMapIn.bind(pager);
-    pager.tryMapIn = (frames, count, at = 0) => {
+    pager.tryMapIn = (frames, count, at) => {
       if (!points.hits("kva")) return mapIn(frames, count, at);
       later(() => sched.wakeup(pager));
       return -1;
     };
+    const tryAlloc = kmem.tryAlloc.bind(kmem);
+    kmem.tryAlloc = (size) => (points.hits("buf") ? -1 : tryAlloc(size));
     const kvaAlloc = kmem.kvaAlloc.bind(kmem);
     kmem.kvaAlloc = (size) => {
       if (!points.hits("kva")) return kvaAlloc(size);

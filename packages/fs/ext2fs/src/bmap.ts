@@ -79,6 +79,11 @@ function* readPointers(ext2: Ext2Mount, block: number): Sleeps<Errno> {
   }
 }
 
+/** A pointer leads out of the file system. */
+function outside(ext2: Ext2Mount, vp: Vnode, lbn: number, block: number): Errno {
+  return ext2.corrupt(`inode ${vp.ino}: pointer ${block} on the way to block ${lbn}`).errno;
+}
+
 /**
  * Find block `lbn` of a file.
  * @returns OK: `out` says where; EIO: a pointer leads out of the file system, or cannot be read; ENOMEM: no memory for a buf.
@@ -97,7 +102,7 @@ export function* ext2Bmap(ext2: Ext2Mount, vp: Vnode, lbn: number, out: BlockMap
   }
   if (block === 0) run = holeRun(chain.indexes, sb.blockSize / 4, run);
   for (let level = 0; level < chain.indexes.length && block !== 0; level++) {
-    if (!ext2.isFileBlock(block)) return E.EIO;
+    if (!ext2.isFileBlock(block)) return outside(ext2, vp, lbn, block);
     const error = yield* readPointers(ext2, block);
     if (error !== E.OK) return error;
     const bytes = ext2.pointerBlock;
@@ -110,7 +115,7 @@ export function* ext2Bmap(ext2: Ext2Mount, vp: Vnode, lbn: number, out: BlockMap
     const most = Math.min(sb.blockSize / 4 - 1 - index, MAX_RUN);
     run = countRun(ext2, block, most, (i) => readU32(bytes, (index + i) * 4));
   }
-  if (block !== 0 && !ext2.isFileBlock(block)) return E.EIO;
+  if (block !== 0 && !ext2.isFileBlock(block)) return outside(ext2, vp, lbn, block);
   out.blkno = block === 0 ? -1 : ext2.sectorOf(block);
   out.run = run;
   return E.OK;

@@ -11,23 +11,24 @@ import type { Sleeps } from "@physio/sched";
 import type { DirBatch, DirEntry, Vnode } from "@physio/vfs";
 import { BlockMap } from "@physio/vfs";
 import { ext2Bmap } from "./bmap.ts";
-import { DirentCursor, findDirent } from "./dirent.ts";
+import { DirentCursor, seekDirent } from "./dirent.ts";
 import { NameHasher } from "./dirhash.ts";
 import { decodeNode, decodeRoot, IndexWalk } from "./dirindex.ts";
-import { Compat, INDEX_FL } from "./layout.ts";
+import { Compat, DIRENT_FILE_TYPE, DirentType, INDEX_FL, Incompat, readU32 } from "./layout.ts";
 import type { Ext2Mount } from "./mount.ts";
-import { vtoi } from "./node.ts";
+import { vtoe, vtoi } from "./node.ts";
+
+/** What a name stands for: an inode, and what the directory says of its type. */
+export interface Found {
+  readonly ino: number;
+  /** One of DirentType; `unknown` where the file system does not say. */
+  readonly fileType: number;
+}
 
 const blocksOf = (ext2: Ext2Mount, dvp: Vnode): number => Math.ceil(dvp.size / ext2.sb.blockSize);
 
-/** Say which directory an error of a decoder is about. */
-function inDirectory(dvp: Vnode, lbn: number, error: unknown): unknown {
-  if (!(error instanceof ErrnoError)) return error;
-  return new ErrnoError(error.errno, `directory inode ${dvp.ino}, block ${lbn}: ${error.what}`);
-}
-
 /** A copy of block `lbn` of a directory. @throws {ErrnoError} EIO: a hole, or it cannot be read. */
-function* readDirBlock(ext2: Ext2Mount, dvp: Vnode, lbn: number): Sleeps<Uint8Array> {
+export function* readDirBlock(ext2: Ext2Mount, dvp: Vnode, lbn: number): Sleeps<Uint8Array> {
   const map = new BlockMap();
   const error = yield* ext2Bmap(ext2, dvp, lbn, map);
   if (error !== Errno.OK || map.blkno < 0) {
@@ -38,18 +39,27 @@ function* readDirBlock(ext2: Ext2Mount, dvp: Vnode, lbn: number): Sleeps<Uint8Ar
   return yield* ext2.readBlock(block, `directory inode ${dvp.ino}`);
 }
 
-/** Search one block. @returns the inode number, or 0. */
-function* searchBlock(ext2: Ext2Mount, dvp: Vnode, lbn: number, name: Uint8Array): Sleeps<number> {
+/** Search one block. @returns null: the name is not in it. */
+function* searchBlock(
+  ext2: Ext2Mount,
+  dvp: Vnode,
+  lbn: number,
+  name: Uint8Array,
+): Sleeps<Found | null> {
   const bytes = yield* readDirBlock(ext2, dvp, lbn);
   try {
-    return findDirent(bytes, 0, ext2.sb, name);
+    const at = seekDirent(bytes, 0, ext2.sb, name);
+    if (at < 0) return null;
+    const typed = (ext2.sb.featureIncompat & Incompat.filetype) !== 0;
+    const fileType = typed ? bytes[at + DIRENT_FILE_TYPE] : DirentType.unknown;
+    return { ino: readU32(bytes, at), fileType };
   } catch (error) {
-    throw inDirectory(dvp, lbn, error);
+    throw ext2.inDirectory(dvp, lbn, error);
   }
 }
 
 /** Look `name` up through the hash index. @throws {ErrnoError} EIO: the index is damaged. */
-function* searchIndex(ext2: Ext2Mount, dvp: Vnode, name: Uint8Array): Sleeps<number> {
+function* searchIndex(ext2: Ext2Mount, dvp: Vnode, name: Uint8Array): Sleeps<Found | null> {
   const { sb } = ext2;
   const blocks = blocksOf(ext2, dvp);
   const root = decodeRoot(yield* readDirBlock(ext2, dvp, 0), 0, sb, blocks);
@@ -58,39 +68,47 @@ function* searchIndex(ext2: Ext2Mount, dvp: Vnode, name: Uint8Array): Sleeps<num
     while (!walk.atLeaf) {
       walk.descend(decodeNode(yield* readDirBlock(ext2, dvp, walk.block), 0, sb, blocks));
     }
-    const ino = yield* searchBlock(ext2, dvp, walk.block, name);
-    if (ino !== 0) return ino;
+    const found = yield* searchBlock(ext2, dvp, walk.block, name);
+    if (found !== null) return found;
   } while (walk.nextLeaf());
-  return 0;
+  return null;
 }
 
-function* searchAll(ext2: Ext2Mount, dvp: Vnode, name: Uint8Array): Sleeps<number> {
+function* searchAll(ext2: Ext2Mount, dvp: Vnode, name: Uint8Array): Sleeps<Found | null> {
   const blocks = blocksOf(ext2, dvp);
   for (let lbn = 0; lbn < blocks; lbn++) {
-    const ino = yield* searchBlock(ext2, dvp, lbn, name);
-    if (ino !== 0) return ino;
+    const found = yield* searchBlock(ext2, dvp, lbn, name);
+    if (found !== null) return found;
   }
-  return 0;
+  return null;
 }
 
 const isIndexed = (ext2: Ext2Mount, dvp: Vnode): boolean =>
   (ext2.sb.featureCompat & Compat.dir_index) !== 0 && (vtoi(dvp).flags & INDEX_FL) !== 0;
 
-/** The inode that `name` is in a directory. @throws {ErrnoError} ENOENT; EIO. @bsd #Y ext2_lookup */
-export function* lookupName(ext2: Ext2Mount, dvp: Vnode, name: string): Sleeps<number> {
+/** What `name` is in a directory. @throws {ErrnoError} ENOENT; EIO. @bsd #Y ext2_lookup */
+export function* lookupName(ext2: Ext2Mount, dvp: Vnode, name: string): Sleeps<Found> {
+  const found = yield* search(ext2, dvp, name);
+  if (found !== null) return found;
+  throw new ErrnoError(Errno.ENOENT, `"${name}" in directory inode ${dvp.ino}`);
+}
+
+function* search(ext2: Ext2Mount, dvp: Vnode, name: string): Sleeps<Found | null> {
   const bytes = encodeName(name);
-  let ino = 0;
+  const { names } = vtoe(dvp);
+  if (names !== null) {
+    const lbn = names.blocks.get(name);
+    return lbn === undefined ? null : yield* searchBlock(ext2, dvp, lbn, bytes);
+  }
   // The index does not know "." and "..", which stand in the first block.
   if (isIndexed(ext2, dvp) && name !== "." && name !== "..") {
     try {
-      ino = yield* searchIndex(ext2, dvp, bytes);
+      return yield* searchIndex(ext2, dvp, bytes);
     } catch (error) {
       if (!(error instanceof ErrnoError)) throw error;
-      ino = yield* searchAll(ext2, dvp, bytes);
     }
-  } else ino = yield* searchAll(ext2, dvp, bytes);
-  if (ino === 0) throw new ErrnoError(Errno.ENOENT, `"${name}" in directory inode ${dvp.ino}`);
-  return ino;
+  }
+  return yield* searchAll(ext2, dvp, bytes);
 }
 
 /** The entries of the block that `cookie` (a byte offset) lies in. @throws {ErrnoError} EIO. @bsd #Y ext2_readdir */
@@ -107,7 +125,7 @@ export function* readDirectory(ext2: Ext2Mount, dvp: Vnode, cookie: Bytes): Slee
       entries.push({ name: decodeName(bytes, cursor.nameOffset, cursor.nameEnd), ino: cursor.ino });
     }
   } catch (error) {
-    throw inDirectory(dvp, lbn, error);
+    throw ext2.inDirectory(dvp, lbn, error);
   }
   const next = (lbn + 1) * blockSize;
   return { entries, next: next < dvp.size ? next : -1 };

@@ -148,13 +148,16 @@ export class DirentCursor {
    *   holds '/' or NUL. The cursor is then at the end: `next` gives false.
    */
   next(): boolean {
-    while (this.nextOffset < this.#blockSize) {
-      this.#step();
-      if (this.ino === 0) continue;
-      this.#checkName();
-      return true;
-    }
+    while (this.nextAny()) if (this.ino !== 0) return true;
     return false;
+  }
+
+  /** Move to the next entry, used or not: `ino` is 0 then. @returns, @throws as `next`. */
+  nextAny(): boolean {
+    if (this.nextOffset >= this.#blockSize) return false;
+    this.#step();
+    if (this.ino !== 0) this.#checkName();
+    return true;
   }
 
   /** Read and check the entry at `nextOffset`. => there is room for one byte at least. */
@@ -217,6 +220,17 @@ export function findDirent(
   sb: Superblock,
   name: Uint8Array,
 ): number {
+  const at = seekDirent(bytes, from, sb, name);
+  return at < 0 ? 0 : readU32(bytes, at);
+}
+
+/** The same. @returns where in `bytes` the entry begins; −1: not in this block. */
+export function seekDirent(
+  bytes: Uint8Array,
+  from: number,
+  sb: Superblock,
+  name: Uint8Array,
+): number {
   const { blockSize, inodesCount } = sb;
   const hasType = (sb.featureIncompat & Incompat.filetype) !== 0;
   checkBlock(bytes, from, blockSize);
@@ -231,9 +245,9 @@ export function findDirent(
       unsound(offset, ino, recLen, nameLen, room, inodesCount);
     }
     if (nameLen === name.length && ino !== 0 && sameBytes(bytes, at + DIRENT_HEADER, name)) {
-      return ino;
+      return at;
     }
     offset += recLen;
   }
-  return 0;
+  return -1;
 }

@@ -7,7 +7,7 @@
  *
  * Invariant: the counts agree with the bitmaps that are loaded.
  */
-import { ErrnoError, Errno as E } from "@physio/kern";
+import { Errno as E, ErrnoError } from "@physio/kern";
 import type { Sleeps } from "@physio/sched";
 import { Bitmap } from "./bitmap.ts";
 import type { Group } from "./group.ts";
@@ -105,36 +105,34 @@ function checkCount(
   );
 }
 
-/** Bring what has changed of the groups to the buffer cache. @throws {ErrnoError} EIO: a block of descriptors cannot be read; ENOMEM. */
+/** Bring what has changed of the groups to the buffer cache; what changes while this sleeps goes along, or stays to be written. @throws {ErrnoError} EIO: a block of descriptors cannot be read; ENOMEM. */
 export function* flushGroups(ext2: Ext2Mount): Sleeps<void> {
   for (const group of ext2.groups) {
     if (group.blocksDirty) {
-      group.blocksDirty = false;
       yield* ext2.replaceBlock(group.place.blockBitmap, group.blocks!.bytes);
+      group.blocksDirty = false;
     }
     if (group.inodesDirty) {
-      group.inodesDirty = false;
       yield* ext2.replaceBlock(group.place.inodeBitmap, group.inodes!.bytes);
+      group.inodesDirty = false;
     }
-    if (group.countsDirty) {
-      group.countsDirty = false;
-      yield* writeDescriptor(ext2, group);
-    }
+    if (group.countsDirty) yield* writeDescriptor(ext2, group);
   }
 }
 
 function* writeDescriptor(ext2: Ext2Mount, group: GroupState): Sleeps<void> {
   const { block, offset } = groupDescriptorLocation(ext2.sb, group.number);
-  const counts = new Uint8Array(6);
-  writeU16(counts, 0, group.freeBlocks);
-  writeU16(counts, 2, group.freeInodes);
-  writeU16(counts, 4, group.usedDirs);
   const buf = yield* ext2.bread(block);
   if (buf.error !== E.OK) {
     const { error } = buf;
     ext2.context.cache.brelse(buf);
     throw new ErrnoError(error, `ext2: descriptor of group ${group.number}: block ${block}`);
   }
+  const counts = new Uint8Array(6);
+  writeU16(counts, 0, group.freeBlocks);
+  writeU16(counts, 2, group.freeInodes);
+  writeU16(counts, 4, group.usedDirs);
+  group.countsDirty = false;
   ext2.context.cache.store(buf, counts, offset + GroupDesc.freeBlocks);
   ext2.context.cache.bdwrite(buf);
 }

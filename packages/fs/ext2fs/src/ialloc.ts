@@ -7,17 +7,13 @@
  */
 import { Errno as E, ErrnoError } from "@physio/kern";
 import type { Sleeps } from "@physio/sched";
+import { inodeLocation } from "./group.ts";
 import type { GroupState } from "./group-state.ts";
 import { loadInodes } from "./group-state.ts";
-import { inodeLocation } from "./group.ts";
 import type { Ext2Mount } from "./mount.ts";
 
 /** A new inode's number, near directory `parent`. @throws {ErrnoError} ENOSPC: there is none; EIO: a bitmap. @bsd #Y ext2_valloc */
-export function* allocInode(
-  ext2: Ext2Mount,
-  parent: number,
-  directory: boolean,
-): Sleeps<number> {
+export function* allocInode(ext2: Ext2Mount, parent: number, directory: boolean): Sleeps<number> {
   for (const group of candidates(ext2, parent, directory)) {
     const bitmap = yield* loadInodes(ext2, group);
     const reserved = group.number === 0 ? ext2.sb.firstInode - 1 : 0;

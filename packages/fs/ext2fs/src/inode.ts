@@ -209,7 +209,8 @@ export function encodeInode(inode: Inode, bytes: Uint8Array, at: number, sb: Sup
   writeU32(bytes, at + Ino.generation, inode.generation);
   writeU32(bytes, at + Ino.fileAcl, inode.fileAcl);
   if (isFastSymlink(inode, sb.blockSize)) bytes.set(inode.blockBytes, at + Ino.block);
-  else for (let i = 0; i < BLOCK_SLOTS; i++) writeU32(bytes, at + Ino.block + 4 * i, inode.block[i]);
+  else
+    for (let i = 0; i < BLOCK_SLOTS; i++) writeU32(bytes, at + Ino.block + 4 * i, inode.block[i]);
 }
 
 /** Whether nothing uses the inode: no links, and never made or deleted. */

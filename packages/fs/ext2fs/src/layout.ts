@@ -18,6 +18,8 @@ export const SUPERBLOCK_OFFSET = 1024;
 export const SUPERBLOCK_BYTES = 1024;
 
 export const ROOT_INO = 2;
+/** Whose blocks are room for more group descriptors (feature resize_inode). */
+export const RESIZE_INO = 7;
 /** First inode that is not reserved, where revision 0 does not say. */
 export const REV0_FIRST_INO = 11;
 /** Bytes of an inode in revision 0; the smallest inode of revision 1. */
@@ -33,6 +35,13 @@ export const TRIPLE_INDIRECT_SLOT = 14;
 export const BLOCK_SLOTS = 15;
 /** i_block as bytes; a symbolic link shorter than this is stored in it. */
 export const BLOCK_SLOT_BYTES = 60;
+/** Names that a file may have, and 2 more than the directories that a directory may have. */
+export const LINK_MAX = 32000;
+/** A block of extended attributes: how it begins, and where it counts the files that share it. */
+export const ATTRIBUTES_MAGIC = 0xea020000;
+export const ATTRIBUTES_REFERENCES = 4;
+/** The longest file that a reader without the feature large_file takes. */
+export const SMALL_FILE_MAX = 0x7fffffff;
 /** The unit of i_blocks. */
 export const SECTOR_BYTES = 512;
 
@@ -99,29 +108,42 @@ export const RoCompat = bitset<"Ext2RoCompat">()({
 export const Sb = Object.freeze({
   inodesCount: 0,
   blocksCount: 4,
+  reservedBlocks: 8,
   freeBlocks: 12,
   freeInodes: 16,
   firstDataBlock: 20,
   logBlockSize: 24,
+  logFragmentSize: 28,
   blocksPerGroup: 32,
+  fragmentsPerGroup: 36,
   inodesPerGroup: 40,
   mtime: 44,
   wtime: 48,
   mountCount: 52,
+  maxMountCount: 54,
   magic: 56,
   state: 58,
+  errors: 60,
+  lastCheck: 64,
   revision: 76,
   firstInode: 84,
   inodeSize: 88,
+  blockGroup: 90,
   featureCompat: 92,
   featureIncompat: 96,
   featureRoCompat: 100,
   uuid: 104,
   volumeName: 120,
+  reservedDescriptors: 206,
+  journalInode: 224,
+  journalDevice: 228,
   lastOrphan: 232,
   hashSeed: 236,
   defHashVersion: 252,
   firstMetaBg: 260,
+  mkfsTime: 264,
+  minExtraInodeSize: 348,
+  wantExtraInodeSize: 350,
   flags: 352,
   backupGroups: 588,
 });
@@ -139,9 +161,14 @@ export const GroupDesc = Object.freeze({
 /** s_state: unmounted cleanly, errors seen. */
 export const STATE_CLEAN = 0x1;
 export const STATE_ERRORS = 0x2;
+/** s_errors: go on after one. */
+export const ERRORS_CONTINUE = 1;
 /** s_flags: which `char` the directory hashes were made with. */
 export const SIGNED_HASH = 0x1;
 export const UNSIGNED_HASH = 0x2;
+
+/** Bytes of an inode beyond 128 that have a meaning. */
+export const EXTRA_INODE_BYTES = 32;
 
 /** Byte offsets in an inode. */
 export const Ino = Object.freeze({
@@ -163,6 +190,8 @@ export const Ino = Object.freeze({
   sectorsHigh: 116,
   uidHigh: 120,
   gidHigh: 122,
+  extraSize: 128, // only of inodes longer than 128 bytes, like what follows
+  createTime: 144,
 });
 
 /** The type field of i_mode and its values. */

@@ -23,6 +23,8 @@ const RUN = 64;
 
 /** Where a pointer is: in the inode, or in a busy buf. */
 interface Place {
+  /** The logical block that it is of. */
+  readonly lbn: number;
   /** Null: the inode's slots. */
   readonly buf: Buf | null;
   /** The pointer, and how many are there in all. */
@@ -37,17 +39,21 @@ class FileMap {
   readonly run: BlockRun;
   /** Where the next block should be. */
   goal: number;
+  /** What the call has allocated: logical block, first block and length of each run. */
+  readonly fresh: (readonly [lbn: number, block: number, count: number])[];
 
   constructor(ext2: Ext2Mount, vp: Vnode) {
     this.ext2 = ext2;
     this.vp = vp;
     this.run = new BlockRun();
     this.goal = 0;
+    this.fresh = [];
   }
 }
 
 /**
- * Allocate blocks for all holes in [`offset`, `offset + length`). What could be had before an error stays.
+ * Allocate blocks for all holes in [`offset`, `offset + length`). After an error those that were had are holes
+ * again: nobody writes to them, and they would show what the disk has there. Indirect blocks stay.
  * @returns OK; ENOSPC; EFBIG: three levels do not reach there; EIO; ENOMEM.   @bsd #Y GOP_ALLOC, ext2_balloc
  */
 export function* ext2Alloc(
@@ -65,11 +71,35 @@ export function* ext2Alloc(
     }
     return E.OK;
   } catch (error) {
-    if (error instanceof ErrnoError) return error.errno;
-    throw error;
+    if (!(error instanceof ErrnoError)) throw error;
+    for (const [lbn, block, count] of map.fresh) yield* takeBack(map, lbn, block, count);
+    return error.errno;
   } finally {
     touch(ext2, vp);
   }
+}
+
+/** A run of blocks that was just allocated is a hole again. What cannot be undone stays the file's. */
+function* takeBack(map: FileMap, lbn: number, block: number, count: number): Sleeps<void> {
+  const { ext2, vp } = map;
+  const chain = chainOf(lbn, ext2.sb.blockSize)!;
+  const { block: slots } = vtoi(vp);
+  try {
+    if (chain.indexes.length === 0) slots.fill(0, chain.slot, chain.slot + count);
+    else {
+      let pointers = slots[chain.slot];
+      for (const index of chain.indexes.slice(0, -1)) {
+        pointers = yield* childBlock(map, pointers, index);
+      }
+      const buf = yield* readIndirect(map, pointers);
+      ext2.context.cache.store(buf, new Uint8Array(count * 4), chain.indexes.at(-1)! * 4);
+      ext2.context.cache.bdwrite(buf);
+    }
+  } catch (error) {
+    if (error instanceof ErrnoError) return;
+    throw error;
+  }
+  if ((yield* freeBlocks(ext2, block, count)) === E.OK) addSectors(map, -count);
 }
 
 /** Give block `lbn`, and holes behind it under the same pointers, blocks. @returns blocks that are done, at most `most`. */
@@ -80,7 +110,7 @@ function* fillFrom(map: FileMap, lbn: number, most: number): Sleeps<number> {
   if (chain === null) throw new ErrnoError(E.EFBIG, `ext2: inode ${vp.ino}: block ${lbn}`);
   if (map.goal === 0) map.goal = yield* firstGoal(map, lbn);
   if (chain.indexes.length === 0) {
-    const place = { buf: null, index: chain.slot, count: DIRECT_BLOCKS };
+    const place = { lbn, buf: null, index: chain.slot, count: DIRECT_BLOCKS };
     return yield* fillRun(map, place, most, slots, null);
   }
   slots[chain.slot] = yield* indirectBlock(map, slots[chain.slot]);
@@ -92,7 +122,8 @@ function* fillFrom(map: FileMap, lbn: number, most: number): Sleeps<number> {
   const buf = yield* readIndirect(map, block);
   const count = ext2.sb.blockSize / 4;
   const bytes = ext2.context.cache.copy(buf, new Uint8Array(ext2.sb.blockSize));
-  return yield* fillRun(map, { buf, index: chain.indexes[last], count }, most, null, bytes);
+  const place = { lbn, buf, index: chain.indexes[last], count };
+  return yield* fillRun(map, place, most, null, bytes);
 }
 
 /** Behind the block before, or at the start of the inode's group. */
@@ -108,7 +139,7 @@ function* firstGoal({ ext2, vp }: FileMap, lbn: number): Sleeps<number> {
 /** Fill the hole at a place and those that follow it. A busy buf is given back. @returns blocks passed, holes or not. */
 function* fillRun(
   map: FileMap,
-  { buf, index, count }: Place,
+  { lbn, buf, index, count }: Place,
   most: number,
   slots: Uint32Array | null,
   bytes: Uint8Array | null,
@@ -140,6 +171,7 @@ function* fillRun(
     cache.bdwrite(buf);
   }
   map.goal = run.block + run.count;
+  map.fresh.push([lbn, run.block, run.count]);
   addSectors(map, run.count);
   return run.count;
 }
@@ -260,7 +292,8 @@ function* releaseTree(map: FileMap, block: number, level: number, keep: number):
       let run = 1;
       while (i + run < fanOut && readU32(bytes, (i + run) * 4) === pointer + run) run++;
       const error = yield* releaseData(map, pointer, run);
-      if (error !== E.OK) throw new ErrnoError(error, `ext2: inode ${map.vp.ino}: block ${pointer}`);
+      if (error !== E.OK)
+        throw new ErrnoError(error, `ext2: inode ${map.vp.ino}: block ${pointer}`);
       for (let j = i; j < i + run; j++) writeU32(bytes, j * 4, 0);
       i += run - 1;
     }
@@ -277,7 +310,7 @@ function* releaseTree(map: FileMap, block: number, level: number, keep: number):
 
 function* releaseData(map: FileMap, block: number, count: number): Sleeps<Errno> {
   const { ext2, vp } = map;
-  if (vp.type === "directory") {
+  if (vp.type !== "regular") {
     for (let i = 0; i < count; i++) yield* ext2.forgetBlock(block + i);
   }
   const error = yield* freeBlocks(ext2, block, count);

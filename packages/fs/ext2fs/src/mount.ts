@@ -9,33 +9,38 @@
  * Changed inodes, bitmaps and counts are kept until `sync`; a file that is synced by itself has its inode
  * written at once. While it is mounted for writing the super block says that it is not clean.
  */
-import type { Buf, Disk } from "@physio/blkio";
-import { DEV_BSHIFT, DEV_BSIZE } from "@physio/blkio";
+import type { BlockDevice, Buf } from "@physio/blkio";
+import { BufFlag, DEV_BSHIFT, DEV_BSIZE } from "@physio/blkio";
 import { GenfsNode } from "@physio/genfs";
 import type { Errno } from "@physio/kern";
 import { Errno as E, ErrnoError } from "@physio/kern";
 import type { Sleeps } from "@physio/sched";
-import type { FsContext, MountOps, VnodeOps } from "@physio/vfs";
-import { BlockMap, Mount, MountFlag, Vnode } from "@physio/vfs";
+import type { FsContext, FsStatistics, MountFlag, MountOps, VnodeOps } from "@physio/vfs";
+import { BlockMap, Mount, Vnode } from "@physio/vfs";
 import { ext2Bmap } from "./bmap.ts";
+import { Damage } from "./damage.ts";
 import { ext2GenfsOps } from "./genfs-ops.ts";
-import type { Group } from "./group.ts";
+import type { BlockPlace, Group } from "./group.ts";
 import { inodeLocation, inodeTableBlocks } from "./group.ts";
 import { flushGroups, GroupState } from "./group-state.ts";
-import { decodeInode, encodeInode, isUnused, maxFileSize } from "./inode.ts";
 import type { Inode } from "./inode.ts";
+import { decodeInode, encodeInode, isUnused, maxFileSize } from "./inode.ts";
 import {
   REV0_INODE_BYTES,
   ROOT_INO,
+  RoCompat,
+  Sb,
+  SMALL_FILE_MAX,
   STATE_CLEAN,
   STATE_ERRORS,
   SUPERBLOCK_OFFSET,
-  Sb,
   writeU16,
   writeU32,
 } from "./layout.ts";
-import { Ext2Node, vtoi } from "./node.ts";
+import { NameIndexes } from "./name-index.ts";
+import { Ext2Node, vtoe } from "./node.ts";
 import type { Superblock } from "./superblock.ts";
+import { ext2Statistics } from "./statistics.ts";
 import { ext2Vnodeops } from "./vnodeops.ts";
 
 export interface Ext2Options {
@@ -51,7 +56,7 @@ export class Ext2Mount implements MountOps {
   readonly sb: Superblock;
   readonly groups: readonly GroupState[];
   readonly context: FsContext;
-  readonly disk: Disk;
+  readonly disk: BlockDevice;
   readonly mount: Mount;
   readonly vnodeOps: VnodeOps;
   /** What the super block counts. */
@@ -59,12 +64,15 @@ export class Ext2Mount implements MountOps {
   freeInodes: number;
   /** Features for readers that this mount has added: large_file. */
   roCompat: number;
-  /** First of the unlinked inodes that are still in use, or 0. */
-  lastOrphan: number;
+  /** Inodes without names that are still in use, or were in a crash: oldest first. Kept by orphans.ts. */
+  readonly orphans: number[];
+  /** Directories that are being changed. */
+  readonly directories: NameIndexes;
   /** Vnodes whose inode has changed. */
   readonly dirtyInodes: Set<Vnode>;
-  /** Damage was found. */
+  /** Damage was found, and what it was at last. */
   damaged: boolean;
+  damage: string;
   /** scratch of bmap: filled and read without a sleep between. */
   readonly pointerBlock: Uint8Array;
   readonly #now: () => number;
@@ -73,7 +81,7 @@ export class Ext2Mount implements MountOps {
   constructor(
     sb: Superblock,
     groups: readonly Group[],
-    disk: Disk,
+    disk: BlockDevice,
     context: FsContext,
     options: Ext2Options,
   ) {
@@ -84,9 +92,11 @@ export class Ext2Mount implements MountOps {
     this.freeBlocks = this.groups.reduce((sum, group) => sum + group.freeBlocks, 0);
     this.freeInodes = this.groups.reduce((sum, group) => sum + group.freeInodes, 0);
     this.roCompat = sb.featureRoCompat;
-    this.lastOrphan = sb.lastOrphan;
+    this.orphans = [];
+    this.directories = new NameIndexes();
     this.dirtyInodes = new Set();
     this.damaged = false;
+    this.damage = "";
     this.pointerBlock = new Uint8Array(sb.blockSize);
     const { sched } = context.bufs;
     this.#now = options.now ?? (() => sb.wtime + Math.floor(sched.now / 1e9));
@@ -107,11 +117,34 @@ export class Ext2Mount implements MountOps {
     return this.#now();
   }
 
+  /** The orphan that the super block names; 0: there is none. */
+  get lastOrphan(): number {
+    return this.orphans.at(-1) ?? 0;
+  }
+
+  /** Bytes that a file may have. */
+  get maxFileSize(): number {
+    const most = maxFileSize(this.sb.blockSize);
+    return this.sb.revision >= 1 ? most : Math.min(most, SMALL_FILE_MAX);
+  }
+
+  /** A file has grown: one of 2 GiB must be announced. */
+  noteSize(vp: Vnode): void {
+    if (vp.size > SMALL_FILE_MAX) this.roCompat |= RoCompat.large_file;
+  }
+
   /** Damage: the mount is read-only from here on. @returns what to throw. */
   corrupt(what: string): ErrnoError {
     this.damaged = true;
+    this.damage = what;
     this.mount.stopWriting();
     return new ErrnoError(E.EIO, `ext2: ${what}; the file system is read-only now`);
+  }
+
+  /** Say which directory an error of a decoder is about. @returns what to throw. */
+  inDirectory(dvp: Vnode, lbn: number, error: unknown): unknown {
+    if (!(error instanceof ErrnoError) || error.errno !== E.EIO) return error;
+    return this.corrupt(`directory inode ${dvp.ino}, block ${lbn}: ${error.what}`);
   }
 
   // ---- blocks
@@ -184,21 +217,36 @@ export class Ext2Mount implements MountOps {
   // ---- inodes
 
   *vget(ino: number): Sleeps<Vnode> {
-    const place = inodeLocation(this.sb, ino);
-    const block = this.groups[place.group].place.inodeTable + place.blockInTable;
-    const bytes = yield* this.readBlock(block, `inode ${ino}`);
-    const inode = decodeInode(bytes, place.offset, this.sb, ino);
+    const inode = yield* this.readInode(ino);
     if (isUnused(inode) || inode.type === "unused") {
-      throw new ErrnoError(E.EIO, `ext2: inode ${ino} is not in use`);
+      throw new Damage(`ext2: inode ${ino} is not in use`);
     }
-    this.#checkSize(inode);
     return this.makeVnode(inode);
+  }
+
+  /** Where an inode is: its block, and the byte in it. @throws {ErrnoError} EIO: no such inode; EINVAL. */
+  placeOf(ino: number): BlockPlace {
+    const { group, blockInTable, offset } = inodeLocation(this.sb, ino);
+    return { block: this.groups[group].place.inodeTable + blockInTable, offset };
+  }
+
+  /** An inode as it is on the disk, used or not. @throws {ErrnoError} EIO; {Damage} it makes no sense. */
+  *readInode(ino: number): Sleeps<Inode> {
+    const { block, offset } = this.placeOf(ino);
+    const bytes = yield* this.readBlock(block, `inode ${ino}`);
+    try {
+      const inode = decodeInode(bytes, offset, this.sb, ino);
+      if (!isUnused(inode)) this.#checkSize(inode);
+      return inode;
+    } catch (error) {
+      throw error instanceof ErrnoError ? new Damage(`block ${block}: ${error.what}`) : error;
+    }
   }
 
   /** The vnode of an inode that is not cached, entered and referenced. */
   makeVnode(inode: Inode): Vnode {
     const { ino, type, size } = inode;
-    if (type === "unused") throw new ErrnoError(E.EIO, `ext2: inode ${ino} has no type`);
+    if (type === "unused") throw new Damage(`ext2: inode ${ino} has no type`);
     const { pages } = this.context;
     const genfs = new GenfsNode(pages.sched, ext2GenfsOps(this), `inode ${ino}`);
     const node = new Ext2Node(genfs, inode);
@@ -207,27 +255,52 @@ export class Ext2Mount implements MountOps {
     return vp;
   }
 
-  /** Write a vnode's inode to its block; with `wait`, to the disk. @returns OK; EIO; ENOMEM. @bsd #Y ext2_update */
+  /** Write a vnode's inode to its block; with `wait`, to the disk. @returns OK; EIO, ENOMEM: it is to be written still. @bsd #Y ext2_update */
   *writeInode(vp: Vnode, wait: boolean): Sleeps<Errno> {
     const { cache } = this.context;
-    const inode = vtoi(vp);
-    const place = inodeLocation(this.sb, vp.ino);
-    const block = this.groups[place.group].place.inodeTable + place.blockInTable;
-    this.dirtyInodes.delete(vp);
-    const buf = yield* this.bread(block);
-    const { error } = buf;
-    if (error !== E.OK) {
-      cache.brelse(buf);
-      this.dirtyInodes.add(vp);
-      return error;
+    const { block, offset } = this.placeOf(vp.ino);
+    let error: Errno = E.OK;
+    try {
+      const buf = yield* this.bread(block);
+      ({ error } = buf);
+      if (error !== E.OK) {
+        cache.brelse(buf);
+      } else {
+        this.#putInode(vp, buf, offset);
+        this.dirtyInodes.delete(vp);
+        if (wait) error = yield* cache.bwrite(buf);
+        else cache.bdwrite(buf);
+      }
+    } catch (failure) {
+      if (!(failure instanceof ErrnoError)) throw failure;
+      error = failure.errno;
     }
-    inode.size = inode.type === "regular" || inode.type === "directory" ? vp.size : inode.size;
-    const bytes = cache.copy(buf, new Uint8Array(place.offset + REV0_INODE_BYTES));
-    encodeInode(inode, bytes, place.offset, this.sb);
-    cache.store(buf, bytes.subarray(place.offset), place.offset);
-    if (wait) return yield* cache.bwrite(buf);
-    cache.bdwrite(buf);
-    return E.OK;
+    if (error !== E.OK) this.dirtyInodes.add(vp);
+    return error;
+  }
+
+  /** Bring a vnode's inode to the disk, if what is there is older. @returns OK; EIO, ENOMEM. */
+  *inodeToDisk(vp: Vnode): Sleeps<Errno> {
+    if (this.dirtyInodes.has(vp)) return yield* this.writeInode(vp, true);
+    const { cache } = this.context;
+    const { block } = this.placeOf(vp.ino);
+    const cached = cache.incore(this.disk, this.sectorOf(block));
+    if (cached === null || (cached.flags & (BufFlag.DELWRI | BufFlag.BUSY)) === 0) return E.OK;
+    return yield* this.writeInode(vp, true);
+  }
+
+  /** => the buf is the inode's block, and busy. */
+  #putInode(vp: Vnode, buf: Buf, offset: number): void {
+    const { cache } = this.context;
+    const node = vtoe(vp);
+    const { inode } = node;
+    if (inode.type === "regular" || inode.type === "directory") inode.size = vp.size;
+    const length = node.fresh ? this.sb.inodeSize : REV0_INODE_BYTES;
+    const bytes = cache.copy(buf, new Uint8Array(offset + length));
+    if (node.fresh) bytes.fill(0, offset);
+    encodeInode(inode, bytes, offset, this.sb);
+    cache.store(buf, bytes.subarray(offset), offset);
+    node.fresh = false;
   }
 
   // ---- the whole
@@ -237,7 +310,7 @@ export class Ext2Mount implements MountOps {
     if (this.mount.readOnly && !this.damaged) return E.OK;
     let result: Errno = E.OK;
     for (const vp of [...this.dirtyInodes]) {
-      const error = yield* this.writeInode(vp, false);
+      const error = yield* this.#syncInode(vp);
       if (error !== E.OK) result = error;
     }
     try {
@@ -248,6 +321,22 @@ export class Ext2Mount implements MountOps {
       result = error.errno;
     }
     return result;
+  }
+
+  /** The vnode must not end meanwhile, or its inode may be another file's when it is written. */
+  *#syncInode(vp: Vnode): Sleeps<Errno> {
+    const { sched } = this.context.bufs;
+    while (vp.state === "cleaning") yield* sched.sleep(vp, "ext2sync");
+    if (!this.dirtyInodes.has(vp) || vp.state !== "loaded") return E.OK;
+    this.mount.vref(vp);
+    const error = yield* this.writeInode(vp, false);
+    this.mount.vrele(vp);
+    return error;
+  }
+
+  /** @bsd #Y ext2_statvfs */
+  statistics(): FsStatistics {
+    return ext2Statistics(this);
   }
 
   /** @bsd #Y ext2_unmount */
@@ -289,17 +378,13 @@ export class Ext2Mount implements MountOps {
     const { ino, type, size, sectors } = inode;
     const holdsBlocks = type === "regular" || type === "directory";
     if (holdsBlocks && size > maxFileSize(this.sb.blockSize)) {
-      throw new ErrnoError(
-        E.EIO,
+      throw new Damage(
         `ext2: inode ${ino}: size ${size} is more than blocks of ${this.sb.blockSize} bytes can hold`,
       );
     }
     if (type === "directory" && size > sectors * 512) {
       // A directory has no holes: more bytes than sectors is damage, and could mean endless reading.
-      throw new ErrnoError(
-        E.EIO,
-        `ext2: directory inode ${ino}: ${size} bytes in ${sectors} sectors`,
-      );
+      throw new Damage(`ext2: directory inode ${ino}: ${size} bytes in ${sectors} sectors`);
     }
   }
 }

@@ -12,11 +12,17 @@ export class Ext2Node implements GenfsData {
   readonly inode: Inode;
   /** Of a directory that was changed: its names, and where there is room. */
   names: NameIndex | null;
+  /** It was never written: what its place on the disk holds is of another file. */
+  fresh: boolean;
+  /** It has no links and no blocks any more. */
+  emptied: boolean;
 
   constructor(genfs: GenfsNode, inode: Inode) {
     this.genfs = genfs;
     this.inode = inode;
     this.names = null;
+    this.fresh = false;
+    this.emptied = false;
   }
 }
 

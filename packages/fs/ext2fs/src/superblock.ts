@@ -5,9 +5,10 @@
  * Superblock may rely on this:
  * - the block size is 1, 2 or 4 KiB, and all blocks lie on the device;
  * - the counts agree: inodesCount = groupCount * inodesPerGroup, no divisor is 0;
- * - no incompatible feature is set besides filetype and meta_bg.
+ * - no incompatible feature is set besides filetype, meta_bg and, of a file system with a journal,
+ *   needs_recovery.
  * Revision 0 has no features: what its bytes say there is not looked at. Read-only-compatible
- * features refuse nothing, since nothing is ever written.
+ * features refuse nothing: whether it is written to is decided by mount.
  *
  * Called once by mount. Bytes from a disk may be anything: every objection is an ErrnoError.
  */
@@ -35,6 +36,8 @@ export interface Superblock {
   readonly revision: number;
   readonly inodesCount: number;
   readonly blocksCount: number;
+  /** Blocks that only the super user gets. */
+  readonly reservedBlocks: number;
   readonly freeBlocks: number;
   readonly freeInodes: number;
   /** 1 where blocks are 1 KiB, else 0: the block of the super block. */
@@ -66,6 +69,8 @@ export interface Superblock {
   readonly wtime: number;
   /** First inode of the list of unlinked files that were in use, or 0. */
   readonly lastOrphan: number;
+  /** The journal's inode; 0: it lies on a device of its own. */
+  readonly journalInode: number;
   /** First block of the table of group descriptors. */
   readonly descriptorTableBlock: number;
   readonly descriptorSize: number;
@@ -101,8 +106,9 @@ function volumeName(bytes: Uint8Array): string {
 }
 
 /** The features among `features` that this reader does not know, by name; "" if there is none. */
-function unsupported(features: IncompatFeatures): string {
+function unsupported(features: IncompatFeatures, compat: CompatFeatures): string {
   let rest = features & ~UNDERSTOOD;
+  if ((compat & Compat.has_journal) !== 0) rest &= ~Incompat.needs_recovery;
   const names: string[] = [];
   for (const [name, bit] of Object.entries(Incompat)) {
     if ((rest & bit) === 0) continue;
@@ -136,7 +142,8 @@ function checkMagic(bytes: Uint8Array): void {
   }
   const revision = readU32(bytes, Sb.revision);
   if (revision > 1) throw new ErrnoError(Errno.EOPNOTSUPP, `ext2: revision ${revision}`);
-  const refused = revision === 0 ? "" : unsupported(readU32(bytes, Sb.featureIncompat));
+  const features = readU32(bytes, Sb.featureIncompat);
+  const refused = revision === 0 ? "" : unsupported(features, readU32(bytes, Sb.featureCompat));
   if (refused !== "") throw new ErrnoError(Errno.EOPNOTSUPP, `ext2: features ${refused}`);
 }
 
@@ -190,6 +197,7 @@ function readFields(bytes: Uint8Array): Superblock {
     revision,
     inodesCount: readU32(bytes, Sb.inodesCount),
     blocksCount,
+    reservedBlocks: readU32(bytes, Sb.reservedBlocks),
     freeBlocks: readU32(bytes, Sb.freeBlocks),
     freeInodes: readU32(bytes, Sb.freeInodes),
     firstDataBlock,
@@ -212,6 +220,7 @@ function readFields(bytes: Uint8Array): Superblock {
     mtime: readU32(bytes, Sb.mtime),
     wtime: readU32(bytes, Sb.wtime),
     lastOrphan: readU32(bytes, Sb.lastOrphan),
+    journalInode: dynamic ? readU32(bytes, Sb.journalInode) : 0,
     descriptorTableBlock: firstDataBlock + 1,
     descriptorSize: GROUP_DESC_BYTES,
     firstMetaBg: metaBg ? readU32(bytes, Sb.firstMetaBg) : NO_META_BG,
@@ -242,8 +251,11 @@ export function decodeSuperblock(bytes: Uint8Array, deviceBytes: number): Superb
   return sb;
 }
 
+/** What of a super block tells where its copies lie. */
+type CopyRules = Pick<Superblock, "featureCompat" | "featureRoCompat" | "backupGroups">;
+
 /** Whether `group` starts with a copy of the super block. */
-export function hasSuperblockCopy(sb: Superblock, group: number): boolean {
+export function hasSuperblockCopy(sb: CopyRules, group: number): boolean {
   if (group === 0) return true;
   if ((sb.featureCompat & Compat.sparse_super2) !== 0) return sb.backupGroups.includes(group);
   if ((sb.featureRoCompat & RoCompat.sparse_super) === 0 || group === 1) return true;

@@ -1,6 +1,6 @@
 /** An image mounted over a disk of its bytes, which answers at once. */
 import { BufCache, Disk, IoBufs } from "@physio/blkio";
-import { biodone } from "@physio/carriers";
+import { BioCommand, biodone } from "@physio/carriers";
 import { Errno, ErrnoError, errnoName, KiB, MiB } from "@physio/kern";
 import { PhysMem } from "@physio/physmem";
 import { Kmem } from "@physio/pmap";
@@ -25,8 +25,8 @@ export class Mounted {
   readonly ext2: Ext2Mount;
   readonly #frames: number;
 
-  /** @throws {ErrnoError} what the mount says; then nothing is left behind. */
-  constructor(bytes: Uint8Array, ram = 8 * MiB) {
+  /** => `bytes` are the disk: they change when it is written to. `badByte`: what has it cannot be moved. @throws {ErrnoError} what the mount says; then nothing is left behind. */
+  constructor(bytes: Uint8Array, ram = 8 * MiB, flags: MountFlag = MountFlag.RDONLY, badByte = -1) {
     const trace = new Trace();
     this.sched = new Scheduler({ trace });
     this.mem = new PhysMem({ banks: [{ base: MiB, size: ram }] });
@@ -42,8 +42,12 @@ export class Mounted {
       name: "image",
       ...sizes,
       start: (bio) => {
-        kmem.write(bio.data, bytes.subarray(bio.offset, bio.offset + bio.bcount));
-        bio.resid = 0;
+        const range = bytes.subarray(bio.offset, bio.offset + bio.bcount);
+        const bad = badByte >= bio.offset && badByte < bio.offset + bio.bcount;
+        if (bad) bio.error = Errno.EIO;
+        else if (bio.command === BioCommand.WRITE) kmem.read(bio.data, range);
+        else kmem.write(bio.data, range);
+        bio.resid = bad ? bio.bcount : 0;
         biodone(bio);
       },
     });
@@ -51,7 +55,7 @@ export class Mounted {
     const paging = { pages, pager, pageArrays: new PageArrays() };
     const context = { ...paging, bufs, cache, kmem, syncer: new Syncer() };
     try {
-      this.ext2 = sched.runSync(mountExt2(this.disk, context, { flags: MountFlag.RDONLY }));
+      this.ext2 = sched.runSync(mountExt2(this.disk, context, { flags }));
     } catch (error) {
       cache.check();
       expect([cache.bytes, bufs.outstanding]).toEqual([0, 0]);

@@ -19,6 +19,7 @@ import {
   DIRENT_REC_LEN,
   DIRENT_TYPE,
   DT_WHT,
+  NAME_MAX,
   readU16,
   readU32,
   WHITEOUT_INO,
@@ -120,7 +121,8 @@ export class DirentCursor {
     this.ino = hidden ? 0 : ino;
     if (this.ino !== 0) {
       if (nameLen === 0) this.#refuse(`inode ${ino} without a name`);
-      if (entryBytes(nameLen) > recLen) this.#refuse(`reclen ${recLen}, name of ${nameLen} bytes`);
+      if (nameLen > NAME_MAX || entryBytes(nameLen) > recLen)
+        this.#refuse(`reclen ${recLen}, name of ${nameLen} bytes`);
       if (ino >= inodesCount) this.#refuse(`inode ${ino} beyond ${inodesCount - 1}`);
     }
     this.nameOffset = at + DIRENT_HEADER;

@@ -62,7 +62,7 @@ export function checkGroupPlace(sb: Superblock, group: number): void {
  */
 export function checkGroupHeader(sb: Superblock, group: number, bytes: Uint8Array): number {
   const bad = (what: string): never => {
-    const where = `header in block ${groupHeader(sb, group)}`;
+    const where = `header in fragment ${groupHeader(sb, group)}`;
     throw new ErrnoError(Errno.EIO, `ffs: group ${group}: ${where}: ${what}`);
   };
   if (bytes.length < GROUP_HEADER_BYTES) bad(`${bytes.length} bytes`);

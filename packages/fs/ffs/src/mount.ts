@@ -1,9 +1,9 @@
 /**
  * A mounted FFS file system, read-only: finding its inodes and reading its blocks.
  *
- * The header of a group is read when the first inode of the group is wanted, inodes when their vnodes are
- * made. All that comes from the disk is checked where it is decoded, and
- * every fragment that is followed is checked against its group.
+ * The header of a group is read when the first inode of the group is wanted, inodes when their vnodes
+ * are made. All that comes from the disk is checked where it is decoded, and every fragment that is
+ * followed is checked against its group.
  *
  * Metadata is read in whole blocks of the disk, also where a directory has only some fragments of one:
  * so two damaged inodes cannot ask for the same place in different sizes.
@@ -16,7 +16,7 @@ import { GenfsNode } from "@physio/genfs";
 import type { Errno } from "@physio/kern";
 import { Errno as E, ErrnoError } from "@physio/kern";
 import type { Sleeps } from "@physio/sched";
-import type { FsContext, MountOps, VnodeOps } from "@physio/vfs";
+import type { FsContext, FsStatistics, MountOps, VnodeOps } from "@physio/vfs";
 import { BlockMap, Mount, MountFlag, Vnode } from "@physio/vfs";
 import { ffsBmap } from "./bmap.ts";
 import { checkGroupHeader, checkGroupPlace, groupHeader, inodeLocation } from "./group.ts";
@@ -123,6 +123,20 @@ export class FfsMount implements MountOps {
     const vp = new Vnode(this.mount, this.vnodeOps, inode.type, ino, inode.size, object, node);
     this.mount.enter(vp);
     return vp;
+  }
+
+  /** In fragments, of which a file may have a few. @bsd #Y ffs_statvfs */
+  statistics(): FsStatistics {
+    const { fragSize, dataFrags, freeFrags, keptShare, inodesCount, freeInodes } = this.sb;
+    const kept = Math.ceil(dataFrags * keptShare);
+    return {
+      blockSize: fragSize,
+      blocks: dataFrags,
+      freeBlocks: freeFrags,
+      availableBlocks: Math.max(0, freeFrags - kept),
+      inodes: inodesCount,
+      freeInodes,
+    };
   }
 
   /** Inodes of a group that were ever written. @throws {ErrnoError} EIO: its header is damaged. */

@@ -80,6 +80,11 @@ export interface Superblock extends Flavor {
   readonly oldInodes: boolean;
   /** Bytes that a file may have. */
   readonly maxFileSize: number;
+  /** Fragments that files can have, and how many are free; the part of them that the super user keeps. */
+  readonly dataFrags: number;
+  readonly freeFrags: number;
+  readonly keptShare: number;
+  readonly freeInodes: number;
   /** It was unmounted cleanly. */
   readonly clean: boolean;
   /** Seconds: last write. */
@@ -106,7 +111,11 @@ export function flavorOf(bytes: Uint8Array): Flavor | null {
  * elsewhere: version 2 says where its first one is. Version 1 with blocks of 64 KiB has a copy
  * where version 2 has its first.
  */
-export function isAtHome(bytes: Uint8Array, { version, bigEndian }: Flavor, place: number): boolean {
+export function isAtHome(
+  bytes: Uint8Array,
+  { version, bigEndian }: Flavor,
+  place: number,
+): boolean {
   if (version === 1 && place !== FFS2_PLACE) return true;
   return readI64(bytes, Sb.sblockLoc, bigEndian) === place;
 }
@@ -194,6 +203,24 @@ function maxFileSize(bytes: Uint8Array, flavor: Flavor, blockSize: number, old: 
   return Math.min(reach, said);
 }
 
+type Counts = Pick<Superblock, "dataFrags" | "freeFrags" | "keptShare" | "freeInodes">;
+
+/** What is used and free. Nothing depends on it: what is beyond reason is cut to what there is. */
+function countsOf(bytes: Uint8Array, flavor: Flavor, sb: Omit<Superblock, keyof Counts>): Counts {
+  const old = flavor.version === 1;
+  const cut = (n: number, most: number): number => Math.min(Math.max(n, 0), Math.max(most, 0));
+  const count = (oldAt: number, at: number): number =>
+    (old ? readI32 : readI64)(bytes, old ? oldAt : at, flavor.bigEndian);
+  const dataFrags = cut(count(Sb.oldDsize, Sb.dsize), sb.size);
+  const whole = count(Sb.oldFreeBlocks, Sb.freeBlocks) * sb.frags;
+  return {
+    dataFrags,
+    freeFrags: cut(whole + count(Sb.oldFreeFrags, Sb.freeFrags), dataFrags),
+    keptShare: cut(readI32(bytes, Sb.minfree, flavor.bigEndian), 100) / 100,
+    freeInodes: cut(count(Sb.oldFreeInodes, Sb.freeInodes), sb.inodesCount),
+  };
+}
+
 /** The fields as they stand. => the magic is checked. */
 function readFields(bytes: Uint8Array, flavor: Flavor, place: number): Superblock {
   const { version, bigEndian } = flavor;
@@ -205,7 +232,7 @@ function readFields(bytes: Uint8Array, flavor: Flavor, place: number): Superbloc
   const groupCount = u32(Sb.ncg);
   const inodesPerGroup = u32(Sb.ipg);
   const oldInodes = first && i32(Sb.oldInodeFormat) < INODE_FORMAT_44;
-  return Object.freeze({
+  const fields = {
     version,
     bigEndian,
     place,
@@ -235,7 +262,8 @@ function readFields(bytes: Uint8Array, flavor: Flavor, place: number): Superbloc
     clean: bytes[Sb.clean] !== 0,
     time: first ? i32(Sb.oldTime) : readI64(bytes, Sb.time, bigEndian),
     volumeName: volumeName(bytes),
-  });
+  };
+  return Object.freeze({ ...fields, ...countsOf(bytes, flavor, fields) });
 }
 
 /**

@@ -356,6 +356,7 @@ export class Builder {
   #header(group: number): void {
     const { fragSize, groupFrags, groupInodes, version } = this.kind;
     const at = (this.groupStart(group) + this.headerAt) * fragSize;
+    if (this.kind.oldInodes === true) return; // its header had another layout
     this.put32(at + 4, 0x090255);
     this.put32(at + 12, group);
     this.put32(at + 20, Math.min(groupFrags, this.size - group * groupFrags));
@@ -412,7 +413,8 @@ export function mixedTree(kind: Kind): Builder {
   const b = new Builder(kind);
   const { blockSize, fragSize } = kind;
   b.directory("/sizes");
-  for (const size of [0, 1, 511, 512, 513, fragSize, fragSize + 1, blockSize - 1, blockSize]) {
+  const sizes = [0, 1, 511, 512, 513, fragSize, fragSize + 1, blockSize - 1, blockSize];
+  for (const size of new Set(sizes)) {
     b.file(`/sizes/${size}`, size);
   }
   b.file("/sizes/two", blockSize + 3 * 512 + 1);

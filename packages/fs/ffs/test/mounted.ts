@@ -27,8 +27,8 @@ export class Mounted {
   readonly reads: [number, number][];
   readonly #frames: number;
 
-  /** @throws {ErrnoError} what the mount says; then nothing is left behind. */
-  constructor(bytes: Uint8Array, ram = 8 * MiB) {
+  /** The disk's read number `failing` fails, from 1. @throws {ErrnoError} what the mount says; then nothing is left behind. */
+  constructor(bytes: Uint8Array, ram = 8 * MiB, failing = 0) {
     const trace = new Trace();
     this.sched = new Scheduler({ trace });
     this.mem = new PhysMem({ banks: [{ base: MiB, size: ram }] });
@@ -46,6 +46,11 @@ export class Mounted {
       ...sizes,
       start: (bio) => {
         this.reads.push([bio.offset, bio.bcount]);
+        if (this.reads.length === failing) {
+          bio.error = Errno.EIO;
+          biodone(bio);
+          return;
+        }
         kmem.write(bio.data, bytes.subarray(bio.offset, bio.offset + bio.bcount));
         bio.resid = 0;
         biodone(bio);

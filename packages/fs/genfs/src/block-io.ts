@@ -17,6 +17,7 @@ import { Ktr, traceEvent } from "@physio/trace";
 import { pagesDone } from "@physio/uvm";
 import type { Vnode } from "@physio/vfs";
 import { BlockMap } from "@physio/vfs";
+import { vtog } from "./node.ts";
 
 const BMAP = traceEvent(Ktr.UBC, "bmap", "ino", "lbn", "blkno", "run");
 const PIECE = traceEvent(Ktr.UBC, "piece", "ino", "offset", "bytes", "blkno");
@@ -134,6 +135,13 @@ export function writePriority(vp: Vnode, async: boolean): number {
   return async ? BufPriority.NONCRITICAL : BufPriority.TIMECRITICAL;
 }
 
+/** What a master that has ended says: one that left something is EIO, as its pieces are (nestiobuf_iodone). */
+export function transferError(master: Buf): Errno {
+  const { error, resid } = master;
+  if (error !== E.OK || resid === 0) return error;
+  return vtog(master.private as Vnode).decisions.shortIsWhole ? E.OK : E.EIO;
+}
+
 /** The pages under a master whose transfer has ended: unmapped, and valid, clean or freed. Gives the master back. @bsd #Y uvm_aio_biodone, uvm_aio_aiodone */
 export function pageIoDone(master: Buf): void {
   const vp = master.private as Vnode;
@@ -144,7 +152,7 @@ export function pageIoDone(master: Buf): void {
   const frames = pageArrays.take(count, true)!;
   for (let i = 0; i < count; i++) frames[i] = pager.frameAt(master.data, i);
   pager.mapOut(master.data, count);
-  pagesDone(pages, frames, count, master.error, write);
+  pagesDone(pages, frames, count, transferError(master), write);
   pageArrays.give(frames);
   bufs.put(master);
   if (write && aged) bufs.outputDone(vp);

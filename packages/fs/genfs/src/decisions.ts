@@ -29,6 +29,12 @@ export interface GenfsDecisions {
   readonly writesPastEof: boolean;
   /** Reclaim goes on for ever over pages that it cannot get rid of; else it is EBUSY. */
   readonly reclaimSpins: boolean;
+  /** A request that waits while the file grows takes its old end for the end: what was written behind it reads as zeros. */
+  readonly ignoresGrowth: boolean;
+  /** Pages may be read in again while direct I/O writes what is below them. */
+  readonly directUnlocked: boolean;
+  /** A transfer in one piece that the disk ends early, without an error, counts as whole. */
+  readonly shortIsWhole: boolean;
   /** A pass over a vnode that is off the worklist frees what was written to meanwhile, unwritten. */
   readonly cleanWholePass: boolean;
   /** While an object is cleaned, only the page that the walk stands on loses its write mappings, not the cluster round it. */
@@ -49,6 +55,9 @@ export const SEED: GenfsDecisions = /* @__PURE__ */ Object.freeze({
   losesPastEof: true,
   writesPastEof: true,
   reclaimSpins: true,
+  ignoresGrowth: true,
+  directUnlocked: true,
+  shortIsWhole: true,
   cleanWholePass: true,
   protectsWalkedOnly: true,
   givesWayAgain: true,
@@ -66,6 +75,9 @@ export const FIXED: GenfsDecisions = /* @__PURE__ */ Object.freeze({
   losesPastEof: false,
   writesPastEof: false,
   reclaimSpins: false,
+  ignoresGrowth: false,
+  directUnlocked: false,
+  shortIsWhole: false,
   cleanWholePass: false,
   protectsWalkedOnly: false,
   givesWayAgain: false,

@@ -25,6 +25,7 @@ import {
 import type { AddressSpace } from "@physio/pmap";
 import { Prot } from "@physio/pmap";
 import type { Sleeps } from "@physio/sched";
+import { RW_WRITER } from "@physio/sched";
 import { Ktr, traceEvent } from "@physio/trace";
 import { Pgo } from "@physio/uvm";
 import type { Vnode } from "@physio/vfs";
@@ -45,6 +46,7 @@ export function* directio(vp: Vnode, uio: Uio, flags: IoFlag): Sleeps<void> {
   // A mapped vnode's pages may be the very ones that are wired: that way lies deadlock.
   if (vp.mapped) return;
   const { journal } = vp.mount;
+  const { lock, decisions } = vtog(vp);
   const journaled = journal !== null && (flags & IoFlag.JOURNALLOCKED) === 0;
   if (journaled && (yield* journal.begin()) !== E.OK) return;
   while (uio.resid > 0) {
@@ -57,7 +59,12 @@ export function* directio(vp: Vnode, uio: Uio, flags: IoFlag): Sleeps<void> {
     if (length === 0 || uio.offset + length > vp.size) break;
     if (uio.offset % DEV_BSIZE !== 0 || range.base % DEV_BSIZE !== 0) break;
     const write = uio.rw === UioRw.WRITE;
-    if ((yield* movePiece(vp, space, range.base, length, uio.offset, write)) !== E.OK) break;
+    // While a write is under way nobody must read what it replaces into the page cache again.
+    const alone = write && !decisions.directUnlocked;
+    if (alone) yield* lock.enter(RW_WRITER);
+    const error = yield* movePiece(vp, space, range.base, length, uio.offset, write);
+    if (alone) lock.exit();
+    if (error !== E.OK) break;
     range.base += length;
     range.length -= length;
     uio.offset += length;

@@ -5,7 +5,7 @@
  *
  *   measure, plan  check against the end of the file; put whole blocks round the request
  *   getpagesNow    LOCKED: hand over what is resident, without sleeping
- *   enter          transaction and node lock; start over when the file has shrunk meanwhile
+ *   enter          transaction and node lock; start over when the file's size has changed meanwhile
  *   claim          make the pages of the request busy; then, if some must be read, those of the whole blocks
  *   readRange      zero the tail, zero holes, start one I/O a run of blocks (read-range.ts)
  *   fillHoles      write faults: allocate blocks, and the pages are dirty
@@ -20,7 +20,7 @@ import type { Sleeps } from "@physio/sched";
 import { RW_READER, RW_WRITER } from "@physio/sched";
 import { Ktr, traceEvent } from "@physio/trace";
 import type { PageRequest } from "@physio/uvm";
-import { findPages, findPagesNow, Pg, Pgo, Ufp } from "@physio/uvm";
+import { DONTCARE, findPageNow, findPages, findPagesNow, Pg, Pgo, Ufp } from "@physio/uvm";
 import type { Vnode } from "@physio/vfs";
 import { FILE_DELAY, MountFlag } from "@physio/vfs";
 import type { GenfsNode } from "./node.ts";
@@ -32,7 +32,14 @@ const GETPAGES = traceEvent(Ktr.UBC, "getpages", "ino", "offset", "count", "flag
 const RESIDENT = traceEvent(Ktr.UBC, "returning cached pages", "ino", "offset", "count");
 const ALLOC = traceEvent(Ktr.UBC, "gop_alloc", "ino", "offset", "bytes", "error");
 
-/** What `attempt` says when the file shrank before it had the lock; no errno. */
+// This module's own names: the compiler folds them.
+const OK: Errno = E.OK;
+const { EBUSY } = E;
+const { NOTIMESTAMP } = Pgo;
+const { ACCESSED } = GopUpdate;
+const HAVE: Ufp = Ufp.NOWAIT | Ufp.NOALLOC;
+
+/** What `attempt` says when the file's size changed before it had the lock; no errno. */
 const START_OVER = -1;
 
 /**
@@ -43,28 +50,60 @@ const START_OVER = -1;
  */
 export function getpagesNow(vp: Vnode, request: PageRequest): Errno {
   const node = vtog(vp);
-  const { decisions } = node;
-  const { count, pages } = request;
   const error = checkResident(vp, node, request);
-  if (error !== E.OK) return error;
+  if (error !== OK) return error;
   noteAccess(vp, node, request);
-  if (request.write && decisions.dirtyBeforeSuccess) noteWrite(vp, node);
-  const uvm = vp.mount.context.pages;
-  const flags = Ufp.NOWAIT | Ufp.NOALLOC | (request.write ? Ufp.NORDONLY : 0);
-  const index = request.offset / PAGE_SIZE;
-  if (findPagesNow(uvm, vp.object, index, pages, 0, count, flags) === 0) return E.EBUSY;
-  if (!node.lock.readable) {
-    releasePages(uvm, pages, 0, count);
-    for (let i = 0; i < count; i++) {
-      if (pages[i] >= 0 || decisions.wipesDontCare) pages[i] = NO_FRAME;
-    }
-    return E.EBUSY;
+  // What only writers do stands apart, so that the rest is inlined where it is called: 27 ns, not 33.
+  if (request.write) return writableNow(vp, node, request);
+  return handOver(vp, node, request, HAVE);
+}
+
+function writableNow(vp: Vnode, node: GenfsNode, request: PageRequest): Errno {
+  const { dirtyBeforeSuccess } = node.decisions;
+  const { pages, count } = request;
+  if (dirtyBeforeSuccess) noteWrite(vp, node);
+  const error = handOver(vp, node, request, HAVE | Ufp.NORDONLY);
+  if (dirtyBeforeSuccess || !hasPages(pages, count)) return error;
+  noteWrite(vp, node);
+  for (let i = 0; i < count; i++) if (pages[i] >= 0) vp.mount.context.pages.tagDirty(pages[i]);
+  return error;
+}
+
+function hasPages(pages: Int32Array, count: number): boolean {
+  for (let i = 0; i < count; i++) if (pages[i] >= 0) return true;
+  return false;
+}
+
+/** Make what is resident of a request busy, unless somebody truncates. @returns OK; EBUSY: as getpagesNow. */
+function handOver(vp: Vnode, node: GenfsNode, request: PageRequest, flags: Ufp): Errno {
+  const { pages } = request;
+  const some = request.count === 1 ? takeOne(vp, request, flags) : takeMany(vp, request, flags);
+  if (!some) return EBUSY;
+  if (!node.lock.readable) return letGo(vp, node, request);
+  return pages[request.center] === NO_FRAME ? EBUSY : OK;
+}
+
+function takeMany({ mount, object }: Vnode, request: PageRequest, flags: Ufp): boolean {
+  const { offset, count, pages } = request;
+  const first = offset / PAGE_SIZE;
+  return findPagesNow(mount.context.pages, object, first, pages, 0, count, flags) > 0;
+}
+
+/** One page: in the loop over pages it took 8 ns more. */
+function takeOne(vp: Vnode, { offset, pages }: PageRequest, flags: Ufp): boolean {
+  if (pages[0] === DONTCARE) return false;
+  const frame = findPageNow(vp.mount.context.pages, vp.object, offset / PAGE_SIZE, flags);
+  pages[0] = frame;
+  return frame !== NO_FRAME;
+}
+
+/** Somebody truncates, or waits to. */
+function letGo(vp: Vnode, node: GenfsNode, { pages, count }: PageRequest): Errno {
+  releasePages(vp.mount.context.pages, pages, 0, count);
+  for (let i = 0; i < count; i++) {
+    if (pages[i] >= 0 || node.decisions.wipesDontCare) pages[i] = NO_FRAME;
   }
-  if (request.write && !decisions.dirtyBeforeSuccess) {
-    noteWrite(vp, node);
-    for (let i = 0; i < count; i++) if (pages[i] >= 0) uvm.tagDirty(pages[i]);
-  }
-  return pages[request.center] === NO_FRAME ? E.EBUSY : E.OK;
+  return EBUSY;
 }
 
 /**
@@ -100,8 +139,8 @@ function* attempt(range: Range): Sleeps<Errno> {
   error = range.plan();
   if (error === E.OK) error = yield* enter(range);
   if (error !== E.OK) return error;
-  if (vp.size < range.plannedSize) {
-    leave(range); // truncated while we waited: start over
+  if (range.isOutdated) {
+    leave(range); // its size has changed while we waited: start over
     range.forget();
     return START_OVER;
   }
@@ -129,11 +168,17 @@ function* attempt(range: Range): Sleeps<Errno> {
 
 /** Whoever asks looks at the file, or changes it: its times. */
 function noteAccess(vp: Vnode, node: GenfsNode, request: PageRequest): void {
-  if ((request.flags & Pgo.NOTIMESTAMP) !== 0) return;
+  if ((request.flags & NOTIMESTAMP) !== 0) return;
+  // The usual case first and by itself: it is inlined.
+  if (vp.mount.flags === 0 && !request.write) node.ops.markUpdate(vp, ACCESSED);
+  else noteTimes(vp, node, request.write);
+}
+
+function noteTimes(vp: Vnode, node: GenfsNode, write: boolean): void {
   const { flags } = vp.mount;
   if (vp.type === "block special" && (flags & MountFlag.NODEVMTIME) !== 0) return;
   const read = (flags & MountFlag.NOATIME) === 0 ? GopUpdate.ACCESSED : 0;
-  const update = request.write ? read | GopUpdate.MODIFIED : read;
+  const update = write ? read | GopUpdate.MODIFIED : read;
   if (update !== 0) node.ops.markUpdate(vp, update);
 }
 
@@ -209,9 +254,10 @@ function* claim(range: Range): Sleeps<"resident" | "read" | "busy"> {
 
 /** Whether the pages of the request can be handed over as they are. */
 function areUsable({ vp, pages, first, count, allocates }: Range): boolean {
+  const uvm = vp.mount.context.pages;
   const needed = allocates ? Pg.FAKE | Pg.RDONLY : Pg.FAKE;
   for (let i = first; i < first + count; i++) {
-    if ((vp.mount.context.pages.flags(pages[i]) & needed) !== 0) return false;
+    if ((uvm.flags(pages[i]) & needed) !== 0) return false;
   }
   return true;
 }

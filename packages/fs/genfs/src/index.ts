@@ -8,5 +8,5 @@ export { GenfsNode, GopUpdate } from "./node.ts";
 export { BusyPage, doPutpages, nullPutpages, putpages } from "./putpages.ts";
 export { genfsRead, genfsReadNow, WOULD_BLOCK } from "./read.ts";
 export { genfsTruncate } from "./truncate.ts";
-export { genfsWrite } from "./write.ts";
+export { genfsWrite, genfsWriteNow } from "./write.ts";
 export { gopWrite, gopWriteRwmap } from "./write-pages.ts";

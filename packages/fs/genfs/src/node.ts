@@ -27,7 +27,11 @@ export interface GenfsOps {
    * pages may show.   @bsd #Y GOP_SIZE, GOP_SIZE_MEM
    */
   size(vp: Vnode, size: Bytes, mem: boolean): FileOffset;
-  /** Allocate blocks for the holes in [`offset`, `offset + length`). @returns OK; ENOSPC: what it could get stays; EIO. @bsd #Y GOP_ALLOC */
+  /**
+   * Allocate blocks for the holes in [`offset`, `offset + length`). => after an error the file has none that
+   * the call allocated: nobody writes to them, and they would show what the disk has there.
+   * @returns OK; ENOSPC; EIO.   @bsd #Y GOP_ALLOC
+   */
   alloc(vp: Vnode, offset: FileOffset, length: Bytes): Sleeps<Errno>;
   /** Write the busy pages `pages[0 … count)`, a run: `gopWrite` for most. @returns OK (also: on its way); EIO, … @bsd #Y GOP_WRITE */
   write(vp: Vnode, pages: Int32Array, count: number, flags: Pgo): Sleeps<Errno>;
@@ -63,6 +67,10 @@ export interface GenfsData {
 /** @bsd #Y VTOG */
 export function vtog(vp: Vnode): GenfsNode {
   const { genfs } = vp.data as GenfsData;
-  if (genfs === undefined) panic(`genfs: inode ${vp.ino} has no node`);
+  if (genfs === undefined) refuseNode(vp);
   return genfs;
+}
+
+function refuseNode({ ino }: Vnode): never {
+  panic(`genfs: inode ${ino} has no node`);
 }

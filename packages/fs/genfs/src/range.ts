@@ -23,6 +23,10 @@ import { vtog } from "./node.ts";
 
 /** Pages that a request holds without an array from the machine. @bsd #Y UBC_MAX_PAGES */
 const SMALL = 8;
+// This module's own names: the compiler folds them.
+const PAGE = PAGE_SIZE;
+const OK: Errno = E.OK;
+const { PASTEOF } = Pgo;
 // scratch: it has no entries to share
 const NO_PAGES = /* @__PURE__ */ new Int32Array(0);
 
@@ -36,7 +40,7 @@ export class Range {
   readonly lockHeld: boolean;
   /** Blocks are allocated for holes. */
   readonly allocates: boolean;
-  /** The file's size when the request was planned; a smaller one later means: start over. */
+  /** The file's size when the request was planned; another one later means: start over. */
   plannedSize: number;
   /** Ends of the file's blocks and of what its pages may show. */
   diskEof: FileOffset;
@@ -110,6 +114,12 @@ export class Range {
     this.pages = NO_PAGES;
   }
 
+  /** The file's size has changed since `measure`, so that the ends are wrong. */
+  get isOutdated(): boolean {
+    const { size } = this.vp;
+    return this.node.decisions.ignoresGrowth ? size < this.plannedSize : size !== this.plannedSize;
+  }
+
   get expanded(): boolean {
     return this.length !== this.count;
   }
@@ -132,17 +142,25 @@ function memoryEnd(vp: Vnode, node: GenfsNode, request: PageRequest): FileOffset
 
 /** @returns OK; EINVAL: the centre of the request lies at or past the end. */
 function checkRequest(vp: Vnode, request: PageRequest, memEof: FileOffset): Errno {
-  const { offset, count, center } = request;
-  const sane =
-    offset >= 0 && pageOffset(offset) === 0 && count > 0 && count <= request.pages.length;
-  if (!sane || !(center >= 0 && center < count)) {
-    panic(`getpages: inode ${vp.ino}, offset ${offset}, ${count} pages, centre ${center}`);
-  }
-  return offset + center * PAGE_SIZE >= memEof ? E.EINVAL : E.OK;
+  if (!isSane(request)) refuse(vp, request);
+  return request.offset + request.center * PAGE_SIZE >= memEof ? E.EINVAL : E.OK;
+}
+
+function isSane({ offset, count, center, pages }: PageRequest): boolean {
+  const from = offset >= 0 && pageOffset(offset) === 0;
+  return from && count > 0 && count <= pages.length && center >= 0 && center < count;
+}
+
+function refuse({ ino }: Vnode, { offset, count, center }: PageRequest): never {
+  panic(`getpages: inode ${ino}, offset ${offset}, ${count} pages, centre ${center}`);
 }
 
 /** For requests that need no Range: whether the centre lies in the file. @returns OK; EINVAL. */
 export function checkResident(vp: Vnode, node: GenfsNode, request: PageRequest): Errno {
+  if (!isSane(request)) refuse(vp, request);
+  // What the file's size covers its pages show, whatever the file system says they show beyond.
+  const within = request.offset + request.center * PAGE < vp.size;
+  if (within && (request.flags & PASTEOF) === 0) return OK;
   return checkRequest(vp, request, memoryEnd(vp, node, request));
 }
 

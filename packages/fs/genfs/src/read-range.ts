@@ -11,7 +11,7 @@ import { Errno as E, PAGE_SIZE, pageOffset, roundPage, truncPage } from "@physio
 import type { Sleeps } from "@physio/sched";
 import { Ktr, traceEvent } from "@physio/trace";
 import { Pg } from "@physio/uvm";
-import { BlockIo, pageIoDone } from "./block-io.ts";
+import { BlockIo, pageIoDone, transferError } from "./block-io.ts";
 import type { Range } from "./range.ts";
 import { releasePages } from "./range.ts";
 
@@ -38,7 +38,8 @@ export function* readRange(range: Range): Sleeps<Errno> {
   yield* startPieces(range, io);
   io.finish();
   if (range.async) return E.OK;
-  const error = nothing ? E.OK : yield* bufs.biowait(master);
+  if (!nothing) yield* bufs.biowait(master);
+  const error = nothing ? E.OK : transferError(master);
   bufs.put(master);
   pager.mapOut(kva, range.length);
   return error;

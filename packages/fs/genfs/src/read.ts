@@ -21,7 +21,7 @@ import { moveBusy, readResident, unwirePart, WiredPart, wirePart } from "./ubc.t
 /** Bytes that one request covers: a multiple of the page size. */
 const WINDOW = 64 * KiB;
 
-/** What `genfsReadNow` answers when it would have to sleep; no errno. */
+/** What `genfsReadNow` and `genfsWriteNow` answer when they would have to sleep; no errno. */
 export const WOULD_BLOCK = -1;
 
 /**
@@ -97,7 +97,7 @@ function* readMissing(reader: Reader, end: FileOffset): Sleeps<Errno> {
   let error = yield* getpages(vp, request);
   if (error === E.EINVAL && uio.offset >= vp.size) return E.OK; // truncated meanwhile: the end
   if (error !== E.OK) return error;
-  error = moveBusy(vp, request.pages, request.offset, uio, Math.min(end, vp.size) - uio.offset);
+  error = moveBusy(request.pages, request.offset, uio, Math.min(end, vp.size) - uio.offset);
   giveBack(reader);
   return error;
 }

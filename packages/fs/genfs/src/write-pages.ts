@@ -10,7 +10,7 @@ import type { Sleeps } from "@physio/sched";
 import type { Pgo } from "@physio/uvm";
 import { Pgo as P } from "@physio/uvm";
 import type { Vnode } from "@physio/vfs";
-import { BlockIo, pageIoDone, writePriority } from "./block-io.ts";
+import { BlockIo, pageIoDone, transferError, writePriority } from "./block-io.ts";
 import { vtog } from "./node.ts";
 
 /**
@@ -63,7 +63,8 @@ export function* doIo(
     io.finish();
   }
   if (async) return E.OK;
-  const error = yield* bufs.biowait(master);
+  yield* bufs.biowait(master);
+  const error = transferError(master);
   done(master);
   return error;
 }

@@ -33,6 +33,7 @@ import { directio } from "./directio.ts";
 import { getpages } from "./getpages.ts";
 import type { GenfsNode } from "./node.ts";
 import { GopUpdate, vtog } from "./node.ts";
+import { WOULD_BLOCK } from "./read.ts";
 import { fillGap } from "./truncate.ts";
 import { moveBusy, unwirePart, WiredPart, wirePart, writeResident } from "./ubc.ts";
 
@@ -40,6 +41,8 @@ import { moveBusy, unwirePart, WiredPart, wirePart, writeResident } from "./ubc.
 const WINDOW = 64 * KiB;
 /** Largest block that a file system may have. */
 const MAX_BLOCK = 64 * KiB;
+/** What only `genfsWrite` does. */
+const SLEEPS = IoFlag.APPEND | IoFlag.SYNC | IoFlag.DSYNC | IoFlag.DIRECT;
 
 /**
  * Write at `uio.offset` (APPEND: at the end) until the uio is empty; the file grows.
@@ -65,6 +68,24 @@ export function* genfsWrite(vp: Vnode, uio: Uio, flags: IoFlag): Sleeps<Errno> {
   }
   vp.mount.trans.done();
   return error;
+}
+
+/**
+ * Write as `genfsWrite` does, without sleeping. => as `genfsWrite`, and the lock is `vnLock`'s, with its transaction.
+ * @returns OK: all is written; EINVAL; EROFS; WOULD_BLOCK: what could be is written, the rest takes `genfsWrite`: it
+ *   is not resident or has no blocks, or it fills a window, which is to be written back then.
+ */
+export function genfsWriteNow(vp: Vnode, uio: Uio, flags: IoFlag): Errno {
+  if ((vp.mount.flags & MountFlag.RDONLY) !== 0) return E.EROFS;
+  if (!(uio.offset >= 0)) return E.EINVAL;
+  if (uio.resid === 0) return E.OK;
+  const { offset, resid } = uio;
+  const inWindow = offset + resid < alignDown(offset, WINDOW) + WINDOW;
+  if (!inWindow || offset + resid > vp.size || (flags & SLEEPS) !== 0) return WOULD_BLOCK;
+  const node = vtog(vp);
+  const error = writeHeld(vp, node, uio, offset + resid);
+  if (uio.resid < resid) node.ops.markUpdate(vp, GopUpdate.MODIFIED);
+  return error === E.OK && uio.resid === 0 ? E.OK : WOULD_BLOCK;
 }
 
 class Writer {
@@ -93,7 +114,7 @@ function* writeWindow(writer: Writer): Sleeps<Errno> {
   if (error !== E.OK) return error;
   const end = uio.offset + part.length;
   while (error === E.OK && uio.offset < end) {
-    error = writeHeld(writer, end);
+    error = writeHeld(vp, writer.node, uio, end);
     if (error === E.OK && uio.offset < end) error = yield* writeSegment(writer, end);
   }
   unwirePart(uio, part);
@@ -105,7 +126,7 @@ function* writeWindow(writer: Writer): Sleeps<Errno> {
 }
 
 /** Write to resident pages that need nothing. @returns OK: up to `end` or the first that is not so. */
-function writeHeld({ vp, node, uio }: Writer, end: FileOffset): Errno {
+function writeHeld(vp: Vnode, node: GenfsNode, uio: Uio, end: FileOffset): Errno {
   const most = Math.min(end, vp.size) - uio.offset;
   if (most <= 0) return E.OK;
   node.dirtyGeneration++;
@@ -239,7 +260,7 @@ function noteGap(vp: Vnode, request: PageRequest, offset: FileOffset, blockSize:
 function copyIn({ vp, uio, request }: Writer, end: FileOffset): Errno {
   const { pages } = vp.mount.context;
   zeroBehind(vp, request, end);
-  const error = moveBusy(vp, request.pages, request.offset, uio, end - uio.offset);
+  const error = moveBusy(request.pages, request.offset, uio, end - uio.offset);
   if (error === E.EFAULT) panic(`write: inode ${vp.ino}: wired memory cannot be read`);
   if (uio.offset > vp.size) vp.size = uio.offset as number;
   for (let i = 0; i < request.count; i++) {
@@ -254,15 +275,16 @@ function copyIn({ vp, uio, request }: Writer, end: FileOffset): Errno {
   return error;
 }
 
-/** A page that was not read holds nothing yet behind the end of the write. */
+/** A page that was not read, or that the file did not reach, holds nothing of it behind the end of the write. */
 function zeroBehind(vp: Vnode, request: PageRequest, end: FileOffset): void {
   const { pages } = vp.mount.context;
   const within = pageOffset(end);
   if (within === 0) return;
-  const frame = request.pages[(truncPage(end) - request.offset) / PAGE_SIZE];
-  if (frame >= 0 && (pages.flags(frame) & Pg.FAKE) !== 0) {
-    pages.pmaps.zeroArea(frame, within, PAGE_SIZE - within);
-  }
+  const start = truncPage(end);
+  const frame = request.pages[(start - request.offset) / PAGE_SIZE];
+  if (frame < 0) return;
+  if (start < vp.size && (pages.flags(frame) & Pg.FAKE) === 0) return;
+  pages.pmaps.zeroArea(frame, within, PAGE_SIZE - within);
 }
 
 /**

@@ -8,8 +8,8 @@
 import type { BlockDevice, Buf, CompletionPolicy } from "@physio/blkio";
 import { BufCache, BufFlag, IoBufs } from "@physio/blkio";
 import { Uio, UioRw } from "@physio/carriers";
-import type { Bytes, Errno } from "@physio/kern";
-import { alignUp, Errno as E, KiB, MiB, PAGE_SIZE } from "@physio/kern";
+import type { Bytes, Errno, Frame } from "@physio/kern";
+import { alignUp, Errno as E, KiB, MiB, NO_FRAME, PAGE_SIZE } from "@physio/kern";
 import { PhysMem } from "@physio/physmem";
 import type { AddressSpace } from "@physio/pmap";
 import { Kmem, Prot } from "@physio/pmap";
@@ -21,11 +21,10 @@ import { MapFlag, PageArrays, PagerMap, UvmPages, Vmspace } from "@physio/uvm";
 import type { BlockMap, IoFlag, Journal, MountFlag, VnodeOps, VnodeType } from "@physio/vfs";
 import { flushVnode, Mount, Syncer, Vnode } from "@physio/vfs";
 import { expect } from "vitest";
-import type { GenfsOps } from "../src/index.ts";
+import type { GenfsDecisions, GenfsOps, GopUpdate } from "../src/index.ts";
 import {
   FIXED,
   GenfsNode,
-  GopUpdate,
   genfsRead,
   genfsTruncate,
   genfsWrite,
@@ -49,6 +48,8 @@ export interface FileMachineOptions {
   readonly seed?: number;
   readonly completion?: CompletionPolicy;
   readonly semantics?: PageSemantics;
+  /** What differs from the decisions of `semantics`. */
+  readonly decisions?: Partial<GenfsDecisions>;
   readonly journal?: boolean;
   readonly flags?: MountFlag;
   readonly type?: VnodeType;
@@ -128,14 +129,13 @@ export class FileMachine {
 
   constructor(options: FileMachineOptions = {}) {
     const { blockSize = 4 * KiB, size = 0, map = [], seed, semantics = "fixed" } = options;
-    const { frames = 256, pagerPages = 64, completion = "inline", room = MEDIA } = options;
+    const { frames = 160, pagerPages = 64, completion = "inline", room = MEDIA } = options;
     const trace = new Trace();
     this.#chance = seed === undefined ? null : new Chance(seed);
     this.mem = new PhysMem({ banks: [{ base: MiB, size: frames * PAGE_SIZE }] });
-    this.sched = new Scheduler(
-      this.#chance === null ? { trace } : { trace, random: this.#chance },
-    );
+    this.sched = new Scheduler(this.#chance === null ? { trace } : { trace, random: this.#chance });
     const { mem, sched } = this;
+    soil(mem);
     this.kmem = new Kmem(mem, { sched });
     this.#frames = mem.freeFrames;
     this.bufs = new IoBufs({ sched, trace, completion });
@@ -145,7 +145,10 @@ export class FileMachine {
     this.blockSize = blockSize;
     this.map = [...map];
     const all = Array.from({ length: MEDIA / blockSize }, (_, i) => i);
-    this.free = all.filter((block) => !map.includes(block)).slice(0, room).reverse();
+    this.free = all
+      .filter((block) => !map.includes(block))
+      .slice(0, room)
+      .reverse();
     const { bufs, pages, pager, kmem } = this;
     const cache = new BufCache({ bufs, kmem, limit: 64 * KiB });
     const syncer = new Syncer(); // nobody writes but the test
@@ -186,7 +189,7 @@ export class FileMachine {
       },
       ...options.genfsOps,
     };
-    const decisions = semantics === "seed" ? SEED : FIXED;
+    const decisions = { ...(semantics === "seed" ? SEED : FIXED), ...options.decisions };
     this.node = new GenfsNode(sched, genfsOps, "inode 3", decisions);
     const object = pages.newObject();
     const type = options.type ?? "regular";
@@ -236,12 +239,17 @@ export class FileMachine {
 
   // ---- the file's users
 
-  /** Write `data` at `offset`, from kernel memory. @returns the error, and how much was not written. */
-  *write(offset: number, data: Uint8Array, flags: IoFlag = 0): Sleeps<[Errno, number]> {
+  /** Write `data` at `offset`, from kernel memory, as two ranges if `first` says so. @returns the error, and how much was not written. */
+  *write(
+    offset: number,
+    data: Uint8Array,
+    flags: IoFlag = 0,
+    first = data.length,
+  ): Sleeps<[Errno, number]> {
     const { kmem, vp } = this;
     const va = kmem.alloc(Math.max(data.length, 1));
     kmem.write(va, data);
-    const uio = new Uio(UioRw.WRITE, kmem.space, cut(va, data.length), offset);
+    const uio = new Uio(UioRw.WRITE, kmem.space, cut(va, first, data.length), offset);
     const error = yield* vp.ops.write(vp, uio, flags);
     kmem.free(va, Math.max(data.length, 1));
     return [error, uio.resid];
@@ -249,14 +257,21 @@ export class FileMachine {
 
   /** Read the bytes that there are; an error throws. */
   *read(offset: number, length: Bytes, flags: IoFlag = 0): Sleeps<Uint8Array> {
+    const [error, got] = yield* this.readSome(offset, length, flags);
+    expect(error).toBe(E.OK);
+    return got;
+  }
+
+  /** The same into two ranges. @returns the error, and what came before it. */
+  *readSome(offset: number, length: Bytes, flags: IoFlag = 0): Sleeps<[Errno, Uint8Array]> {
     const { kmem, vp } = this;
     const va = kmem.alloc(Math.max(length, 1));
-    const uio = new Uio(UioRw.READ, kmem.space, cut(va, length), offset);
-    expect(yield* vp.ops.read(vp, uio, flags)).toBe(E.OK);
+    const uio = new Uio(UioRw.READ, kmem.space, cut(va, Math.floor(length / 3), length), offset);
+    const error = yield* vp.ops.read(vp, uio, flags);
     const got = new Uint8Array(length - uio.resid);
     kmem.read(va, got);
     kmem.free(va, Math.max(length, 1));
-    return got;
+    return [error, got];
   }
 
   /** Give up blocks past `size` too. */
@@ -424,13 +439,14 @@ export class FileMachine {
     this.allocs.push([first, end - first]);
     if (this.slow) yield* this.sched.pause("alloc", LATENCY);
     if (this.allocError !== E.OK) return this.allocError;
+    const before = this.map.length;
+    const holes: number[] = [];
     for (let lbn = first; lbn < end; lbn++) {
-      if ((this.map[lbn] ?? HOLE) !== HOLE) continue;
-      const block = this.free.pop();
-      if (block === undefined) return E.ENOSPC;
-      while (this.map.length < lbn) this.map.push(HOLE);
-      this.map[lbn] = block;
+      if ((this.map[lbn] ?? HOLE) === HOLE) holes.push(lbn);
     }
+    if (holes.length > this.free.length) return E.ENOSPC; // all or none
+    for (let lbn = before; lbn < end; lbn++) this.map.push(HOLE);
+    for (const lbn of holes) this.map[lbn] = this.free.pop()!;
     return E.OK;
   }
 
@@ -453,9 +469,19 @@ export class FileMachine {
   }
 }
 
+/** Free frames hold junk, so that nobody gets by with a new page as it is. */
+function soil(mem: PhysMem): void {
+  const frames: Frame[] = [];
+  for (let frame = mem.allocFrame(); frame !== NO_FRAME; frame = mem.allocFrame()) {
+    const at = mem.byteOffset(frame);
+    mem.bytes(frame).fill(STALE, at, at + PAGE_SIZE);
+    frames.push(frame);
+  }
+  for (const frame of frames.reverse()) mem.freeFrame(frame);
+}
+
 /** Two ranges, the second where the first ends. */
-function cut(va: number, length: Bytes): { base: number; length: Bytes }[] {
-  const first = Math.floor(length / 3);
+function cut(va: number, first: Bytes, length: Bytes): { base: number; length: Bytes }[] {
   return [
     { base: va, length: first },
     { base: va + first, length: length - first },

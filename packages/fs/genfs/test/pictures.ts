@@ -12,8 +12,8 @@ import { ROW_MASK } from "@physio/physmem";
 import { isModified, PmapBit } from "@physio/pmap";
 import { PageQueue, Pg } from "@physio/uvm";
 import { FILE_DELAY } from "@physio/vfs";
-import type { FileMachine } from "./file-machine.ts";
-import { bytesOf } from "./file-machine.ts";
+import type { FileMachineOptions } from "./file-machine.ts";
+import { bytesOf, FileMachine } from "./file-machine.ts";
 
 /** Make a file's pages as `picture` says, in the order of `order`; page i has `bytesOf(1, …)`. The vnode is on the worklist. */
 export function draw(m: FileMachine, picture: string, order?: readonly number[]): void {
@@ -27,7 +27,8 @@ export function plant(m: FileMachine, index: number, letter: string): void {
   const { pages, vp } = m;
   const frame = pages.alloc(vp.object, index);
   if (frame === NO_FRAME) throw new Error("no frame for a picture");
-  const bytes = letter === "R" ? new Uint8Array(PAGE_SIZE) : bytesOf(1, index * PAGE_SIZE, PAGE_SIZE);
+  const bytes =
+    letter === "R" ? new Uint8Array(PAGE_SIZE) : bytesOf(1, index * PAGE_SIZE, PAGE_SIZE);
   m.mem.bytes(frame).set(bytes, m.mem.byteOffset(frame));
   pages.clearFlags(frame, Pg.FAKE);
   if ("Ddw".includes(letter)) pages.markDirty(frame);
@@ -67,3 +68,19 @@ function letterOf(m: FileMachine, index: number): string {
 export function unwire(m: FileMachine, index: number): void {
   m.pages.unwire(m.vp.object.lookup(index));
 }
+
+/** A file of `count` pages, block i at block i of the disk. */
+export function plain(count: number, options: FileMachineOptions = {}): FileMachine {
+  const map = Array.from({ length: count }, (_, i) => i);
+  return new FileMachine({ size: count * PAGE_SIZE, map, ...options });
+}
+
+/** The same with pages as `pages` says. */
+export function drawn(pages: string, options: FileMachineOptions = {}): FileMachine {
+  const m = plain(pages.length, options);
+  draw(m, pages);
+  return m;
+}
+
+/** => the page is resident. */
+export const frameOf = (m: FileMachine, index: number) => m.vp.object.lookup(index);

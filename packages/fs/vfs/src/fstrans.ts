@@ -30,7 +30,7 @@ export type TransState = "normal" | "suspending" | "suspended";
 
 /** The transactions of one thread: how many, and what the outermost is. */
 interface Nest {
-  readonly mode: TransMode;
+  mode: TransMode;
   count: number;
 }
 
@@ -40,6 +40,8 @@ export class Fstrans implements Transactions, DescribesWait {
   readonly #name: string;
   /** Of each thread that has some; null is outside of threads. */
   readonly #open: Map<Thread | null, Nest>;
+  /** Records that are not in use: an operation makes no garbage. */
+  readonly #spare: Nest[];
   /** Who suspends it. */
   #owner: Thread | null;
 
@@ -48,6 +50,7 @@ export class Fstrans implements Transactions, DescribesWait {
     this.#sched = sched;
     this.#name = name;
     this.#open = new Map();
+    this.#spare = [];
     this.#owner = null;
   }
 
@@ -63,7 +66,10 @@ export class Fstrans implements Transactions, DescribesWait {
       return E.OK;
     }
     if (!this.#grants(mode, thread)) return E.EBUSY;
-    this.#open.set(thread, { mode, count: 1 });
+    const first = this.#spare.pop() ?? { mode, count: 0 };
+    first.mode = mode;
+    first.count = 1;
+    this.#open.set(thread, first);
     return E.OK;
   }
 
@@ -74,6 +80,7 @@ export class Fstrans implements Transactions, DescribesWait {
     nest.count--;
     if (nest.count > 0) return;
     this.#open.delete(thread);
+    this.#spare.push(nest);
     if (this.state !== "normal") this.#sched.wakeup(this);
   }
 

@@ -10,6 +10,7 @@ import type { BlockDevice, BufCache, IoBufs } from "@physio/blkio";
 import { Errno, ErrnoError } from "@physio/kern";
 import type { Kmem } from "@physio/pmap";
 import type { Sleeps } from "@physio/sched";
+import { RwLock } from "@physio/sched";
 import type { PageArraySource, PagerMap, UvmPages } from "@physio/uvm";
 import type { Transactions } from "./fstrans.ts";
 import { Fstrans } from "./fstrans.ts";
@@ -49,6 +50,18 @@ export interface MountOptions {
   readonly names?: number;
 }
 
+/** How much of a file system is used. @bsd #P[counts] struct statvfs */
+export interface FsStatistics {
+  /** Bytes of a block, and blocks that files can have together, in use or free. */
+  readonly blockSize: number;
+  readonly blocks: number;
+  readonly freeBlocks: number;
+  /** Free, and not kept for the super user. */
+  readonly availableBlocks: number;
+  readonly inodes: number;
+  readonly freeInodes: number;
+}
+
 /** What a file system does for its mount. */
 export interface MountOps {
   readonly fsName: string;
@@ -61,6 +74,8 @@ export interface MountOps {
   readonly rootIno: number;
   /** Bring what the file system keeps to itself (inodes, bitmaps, counts) to the buffer cache: a part of `Mount.sync`. @returns OK; EIO, ENOMEM. @bsd #Y VFS_SYNC */
   sync?(): Sleeps<Errno>;
+  /** @bsd #Y VFS_STATVFS */
+  statistics?(): FsStatistics;
   /** The mount ends; all vnodes have: the last word to the disk. @returns OK; EIO. @bsd #Y VFS_UNMOUNT */
   end?(): Sleeps<Errno>;
 }
@@ -81,6 +96,8 @@ export class Mount {
   readonly journal: Journal | null;
   readonly vnodes: VnodeCache;
   readonly names: NameCache;
+  /** Held by who renames a directory, or from one directory to another: so the tree stays as he sees it. */
+  readonly renames: RwLock;
   /** Unless it is mounted, new users are refused. */
   #state: "mounted" | "ending" | "ended";
 
@@ -96,6 +113,7 @@ export class Mount {
     this.journal = options.journal ?? null;
     this.vnodes = new VnodeCache(this, options.idleVnodes ?? IDLE_VNODES);
     this.names = new NameCache(options.names ?? NAMES);
+    this.renames = new RwLock(context.bufs.sched, `renames in ${disk.name}`);
     this.#state = "mounted";
   }
 
@@ -121,8 +139,7 @@ export class Mount {
    * @throws {ErrnoError} EIO; ENOMEM; ENXIO: the mount is ending.   @bsd #Y VFS_VGET
    */
   *vget(ino: number): Sleeps<Vnode> {
-    if (this.#state !== "mounted")
-      throw new ErrnoError(Errno.ENXIO, `inode ${ino}: the mount is ending`);
+    this.#checkMounted(ino);
     const found = this.vnodes.lookup(ino);
     return found ?? (yield* this.vnodes.get(ino, this.#load));
   }
@@ -218,6 +235,11 @@ export class Mount {
     return this.disk.syncCache === undefined ? Errno.OK : yield* this.disk.syncCache();
   }
 
+  #checkMounted(ino: number): void {
+    if (this.#state === "mounted") return;
+    throw new ErrnoError(Errno.ENXIO, `inode ${ino}: the mount is ending`);
+  }
+
   /** @throws {ErrnoError} EBUSY: a vnode is in use, or on its way. */
   #checkUnused(): void {
     if (this.vnodes.loading > 0)
@@ -226,5 +248,9 @@ export class Mount {
     if (vp !== null) throw new ErrnoError(Errno.EBUSY, `unmount: inode ${vp.ino} is in use`);
   }
 
-  readonly #load = (ino: number): Sleeps<Vnode> => this.ops.vget(ino);
+  /** @throws {ErrnoError} ENXIO: who slept for an old vnode of the inode finds the mount ending. */
+  readonly #load = (ino: number): Sleeps<Vnode> => {
+    this.#checkMounted(ino);
+    return this.ops.vget(ino);
+  };
 }

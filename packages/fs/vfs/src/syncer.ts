@@ -134,7 +134,7 @@ export class Syncer {
       yield* vnLock(vp, RW_WRITER, "lazy");
       let error: Errno = E.EIO;
       try {
-        error = yield* vp.ops.fsync(vp, FsyncFlag.WAIT);
+        error = yield* vp.ops.fsync(vp, FsyncFlag.WAIT | FsyncFlag.MOUNT);
       } finally {
         this.settle(vp);
         if (error === E.OK) this.#hopeAgain(vp);

@@ -102,6 +102,11 @@ export class VnodeCache {
     return vp;
   }
 
+  /** Whether an inode has a vnode, in whatever state, or one is being made. */
+  has(ino: number): boolean {
+    return this.#vnodes.has(ino) || this.#loading.has(ino);
+  }
+
   /** Enter a new vnode, which its maker references. => its inode has none. */
   enter(vp: Vnode): void {
     if (this.#vnodes.has(vp.ino)) panic(`mount: inode ${vp.ino} has a vnode already`);

@@ -60,6 +60,37 @@ export interface DirEntry {
   readonly ino: number;
 }
 
+/** What is made under a new name. */
+export interface NewFile {
+  readonly type: VnodeType;
+  /** The low 12 bits of st_mode. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Of a symlink: where it leads. */
+  readonly target?: string;
+  /** Of a special file: the device. */
+  readonly rdev?: { readonly major: number; readonly minor: number };
+}
+
+/** What is changed of a file; what is absent stays. Times in seconds since 1970. */
+export interface AttributeChanges {
+  /** The low 12 bits of st_mode. */
+  readonly mode?: number;
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly size?: Bytes;
+  readonly atime?: number;
+  readonly mtime?: number;
+}
+
+/** A name of a directory, and what it is; null: nothing. */
+export interface NameOf<T extends Vnode | null> {
+  readonly dvp: Vnode;
+  readonly name: string;
+  readonly vp: T;
+}
+
 /** Some entries of a directory, and where the next ones are. */
 export interface DirBatch {
   readonly entries: readonly DirEntry[];
@@ -97,6 +128,7 @@ export const FsyncFlag = bitset<"FsyncFlag">()({
   DATAONLY: 0x2, // times need not be
   RECLAIM: 0x4, //  the vnode is being ended
   LAZY: 0x8, //     the syncer: start what is due
+  MOUNT: 0x1000, // part of a sync of the mount, which brings inodes and the disk's cache to an end itself
 });
 export type FsyncFlag = Bits<"FsyncFlag">;
 
@@ -108,8 +140,13 @@ export type VnodeState = "loaded" | "cleaning" | "dead";
 
 /**
  * What a file system does with its vnodes. => the caller holds `lock`: shared for lookup, readdir,
- * readlink, getattr, read; alone for write, fsync, inactive, reclaim; not at all for the operations
- * on pages, bmap and putpages.   @bsd #P[names are looked up, not made] sys/kern/vnode_if.src
+ * readlink, getattr, read; alone for write, setattr, fsync, inactive, reclaim; not at all for the
+ * operations on pages, bmap and putpages.
+ *
+ * Operations that change names: the caller has all vnodes that he names locked alone, a directory before what is
+ * in it, and is in a transaction of the mount, and of its journal. He has looked the names up again since he
+ * locked the directories, none of which has been removed, and judged what POSIX says of types. They throw, and
+ * then nothing has changed; the name cache is the caller's.   @bsd #Y sys/kern/vnode_if.src
  */
 export interface VnodeOps {
   /** The vnode `name` of a directory, referenced. @throws {ErrnoError} ENOENT; EIO. */
@@ -119,6 +156,23 @@ export interface VnodeOps {
   /** Target of a symlink. @throws {ErrnoError} EIO. */
   readlink(vp: Vnode): Sleeps<string>;
   getattr(vp: Vnode): Attributes;
+  /** Make a file and its name, which is not there; its vnode is referenced, not locked. @throws {ErrnoError} ENOSPC; EMLINK: too many directories; ENAMETOOLONG: a target; EINVAL: a device number; EIO; ENOMEM. @bsd #Y VOP_CREATE, VOP_MKDIR, VOP_SYMLINK, VOP_MKNOD */
+  make?(dvp: Vnode, name: string, file: NewFile): Sleeps<Vnode>;
+  /** Take a name of a file away; without names the file goes when its last user leaves. => `vp` is no directory. @throws {ErrnoError} EIO; ENOMEM. @bsd #Y VOP_REMOVE */
+  remove?(dvp: Vnode, name: string, vp: Vnode): Sleeps<void>;
+  /** Take a directory away. @throws {ErrnoError} ENOTEMPTY; EIO; ENOMEM. @bsd #Y VOP_RMDIR */
+  rmdir?(dvp: Vnode, name: string, vp: Vnode): Sleeps<void>;
+  /** One more name for a file. => `vp` is no directory, and has a name. @throws {ErrnoError} EMLINK; ENOSPC; EIO; ENOMEM. @bsd #Y VOP_LINK */
+  link?(dvp: Vnode, name: string, vp: Vnode): Sleeps<void>;
+  /**
+   * A name becomes another, in place of what that is now.
+   * => both are directories or neither is, and they differ; a directory does not get below itself; the caller keeps others
+   * from renaming in this mount, if a directory is renamed or the directories differ.
+   * @throws {ErrnoError} ENOTEMPTY; EMLINK; ENOSPC; EIO; ENOMEM.   @bsd #Y VOP_RENAME
+   */
+  rename?(from: NameOf<Vnode>, to: NameOf<Vnode | null>): Sleeps<void>;
+  /** Change attributes. => a new size is of a regular file. @throws {ErrnoError} EFBIG; EIO; ENOMEM. @bsd #Y VOP_SETATTR, VOP_TRUNCATE */
+  setattr?(vp: Vnode, changes: AttributeChanges): Sleeps<void>;
   /** Read file data at `uio.offset`. @returns OK (a short read at the end of the file); EIO; ENOMEM; EFAULT. */
   read(vp: Vnode, uio: Uio, flags: IoFlag): Sleeps<Errno>;
   /** Write file data at `uio.offset`; the file grows. @returns OK; EIO; ENOSPC; EFBIG; ENOMEM; EFAULT; EROFS. */

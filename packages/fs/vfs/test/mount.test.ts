@@ -185,6 +185,25 @@ describe("unmount", () => {
     fs.finish();
   });
 
+  test("lets nobody make a new vnode who has slept for the one that it ends", () => {
+    const fs = files(2);
+    const vp = get(fs, 3);
+    const frame = addPage(fs, vp, 0);
+    fs.mount.vrele(vp);
+    const cleaner = fs.sched.start(fs.mount.vnodes.clean(vp));
+    fs.sched.pump();
+    const getter = fs.sched.start(fs.mount.vget(3));
+    fs.sched.pump();
+    const unmount = fs.sched.start(fs.mount.unmount());
+    fs.sched.pump();
+    fs.context.pages.unbusy(frame);
+    fs.sched.pump();
+    expect(fs.sched.resultOf(cleaner)).toBe(Errno.OK);
+    expect(errorOf(() => fs.sched.resultOf(getter))).toBe("ENXIO");
+    expect(errorOf(() => fs.sched.resultOf(unmount))).toBe("none");
+    fs.finish();
+  });
+
   test("is EBUSY when somebody takes another inode while it sleeps", () => {
     const { fs, frame, result } = unmounting();
     const taken = fs.mount.cached(4)!;

@@ -74,6 +74,7 @@ export function uiomove(buffer: Uint8Array, at: number, length: Bytes, uio: Uio)
  * => all of it is RAM of one section. @returns as uiomove.   @bsd #P[the pages are not mapped for it] ubc_uiomove
  */
 export function uiomoveFrames(frame: Frame, offset: Bytes, length: Bytes, uio: Uio): Errno {
+  if (!(length >= 0)) panic(`uiomove of ${length} bytes`);
   const { space } = uio;
   if (space === null) panic("uiomove: user memory without a process");
   let done = 0;

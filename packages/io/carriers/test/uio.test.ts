@@ -3,7 +3,7 @@
  */
 
 import type { Iovec } from "@physio/carriers";
-import { Uio, UioRw, uiomove } from "@physio/carriers";
+import { Uio, UioRw, uiomove, uiomoveFrames } from "@physio/carriers";
 import { Errno, PAGE_SIZE, Panic } from "@physio/kern";
 import { PhysMem } from "@physio/physmem";
 import { copyinAll, copyoutAll, Kmem, PmapSpace, Prot } from "@physio/pmap";
@@ -173,4 +173,38 @@ test("uiomove: any cutting of a move gives the bytes of one move", () => {
     },
   );
   fc.assert(property, { seed: 1, numRuns: 100 });
+});
+
+test("uiomoveFrames moves what uiomove moves, range by range, and stops where it stops", () => {
+  const rows = [
+    { rw: UioRw.READ, ask: 150, error: Errno.EFAULT },
+    { rw: UioRw.WRITE, ask: 150, error: Errno.EFAULT },
+    { rw: UioRw.READ, ask: 90, error: Errno.OK },
+    { rw: UioRw.WRITE, ask: 3, error: Errno.OK },
+  ];
+  for (const { rw, ask, error } of rows) {
+    const found = [false, true].map((frames) => {
+      const space = userSpace({ hole: 2 });
+      const { mem } = space.pmap;
+      const frame = mem.allocFrame();
+      mem.writeFrames(frame, 7, bytes(200), 0, 200);
+      const buffer = new Uint8Array(PAGE_SIZE);
+      mem.readFrames(frame, 0, buffer, 0, PAGE_SIZE);
+      copyoutAll(space, BASE, bytes(50, 90));
+      const iov = [
+        { base: BASE, length: 0 },
+        { base: BASE + 3, length: 20 },
+        { base: BASE + 2 * PAGE_SIZE - 80, length: 130 },
+      ];
+      const uio = new Uio(rw, space, iov, 1000);
+      const got = frames ? uiomoveFrames(frame, 7, ask, uio) : uiomove(buffer, 7, ask, uio);
+      if (frames) mem.readFrames(frame, 0, buffer, 0, PAGE_SIZE);
+      const { resid, offset, iovIndex } = uio;
+      return { got, iov, resid, offset, iovIndex, buffer, user: contents(space, BASE, 8192) };
+    });
+    expect(found[1]).toEqual(found[0]);
+    expect(found[1].got).toBe(error);
+  }
+  const none = new Uio(UioRw.READ, userSpace(), [{ base: BASE, length: 10 }], 0);
+  expect(() => uiomoveFrames(3, 0, Number.NaN, none)).toThrow(Panic);
 });

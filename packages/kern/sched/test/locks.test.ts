@@ -272,7 +272,7 @@ describe("a reader/writer lock", () => {
     const sched = new Scheduler();
     const lock = new RwLock(sched, "node");
     expect([lock.tryEnter(RW_READER), lock.tryEnter(RW_READER)]).toEqual([true, true]);
-    expect([lock.tryEnter(RW_WRITER), lock.held]).toEqual([false, true]);
+    expect([lock.tryEnter(RW_WRITER), lock.held, lock.readable]).toEqual([false, true, true]);
     const w = function* (): Sleeps<void> {
       yield* lock.enter(RW_WRITER);
       yield* sched.pause("hold", 10);
@@ -280,15 +280,16 @@ describe("a reader/writer lock", () => {
     };
     sched.spawn("w", w());
     sched.step();
-    expect(lock.tryEnter(RW_READER)).toBe(false);
+    expect([lock.readable, lock.tryEnter(RW_READER)]).toEqual([false, false]);
     lock.exit();
     sched.pump();
     lock.exit();
     sched.step();
+    expect(lock.readable).toBe(false);
     expect([lock.tryEnter(RW_READER), lock.tryEnter(RW_WRITER)]).toEqual([false, false]);
     expect(lock.describeWait()).toBe('rwlock held for writing by "w"');
     sched.pump();
-    expect(lock.held).toBe(false);
+    expect([lock.held, lock.readable]).toEqual([false, true]);
   });
 
   test("downgrade lets waiting readers in without a gap for a writer", () => {

@@ -1,27 +1,37 @@
 /**
- * Images on the host: raw files are read where they are, gzip files are unpacked into memory.
+ * Images on the host: raw files are read and written where they are, gzip files are unpacked into memory.
+ *
+ * An open raw image is locked (lock.ts) until it is closed.
  */
-import { closeSync, constants, createReadStream, fstatSync, openSync, readSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  createReadStream,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readSync,
+  writeSync,
+} from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import { Errno, ErrnoError, KiB } from "@physio/kern";
 import type { Media } from "@physio/machine";
+import { hostError } from "./host-error.ts";
+import { ImageLock } from "./lock.ts";
 
-/** An error of the host's file system as one of ours. */
-export function hostError(error: unknown, what: string): ErrnoError {
-  const { code } = error as { code?: string };
-  const known = code !== undefined && Object.hasOwn(Errno, code) ? code : "EIO";
-  return new ErrnoError(Errno[known as keyof typeof Errno], what);
-}
-
-/** A medium over an open file. Read-only: writes fail. */
+/** A medium over an open file. */
 class FileMedia implements Media {
   readonly size: number;
   readonly #fd: number;
+  readonly #writable: boolean;
+  readonly #lock: ImageLock;
 
-  constructor(fd: number, size: number) {
+  constructor(fd: number, size: number, writable: boolean, lock: ImageLock) {
     this.#fd = fd;
     this.size = size;
+    this.#writable = writable;
+    this.#lock = lock;
   }
 
   /** What lies past the end of the file reads as zeros. */
@@ -40,16 +50,32 @@ class FileMedia implements Media {
     }
   }
 
-  write(): Errno {
-    return Errno.EROFS;
+  /** What lies past the end of the file is dropped. */
+  write(offset: number, from: Uint8Array, at: number, length: number): Errno {
+    if (!this.#writable) return Errno.EROFS;
+    const end = Math.min(length, this.size - offset);
+    try {
+      for (let done = 0; done < end; )
+        done += writeSync(this.#fd, from, at + done, end - done, offset + done);
+      return Errno.OK;
+    } catch {
+      return Errno.EIO;
+    }
   }
 
   flush(): Errno {
-    return Errno.OK;
+    if (!this.#writable) return Errno.OK;
+    try {
+      fsyncSync(this.#fd);
+      return Errno.OK;
+    } catch {
+      return Errno.EIO;
+    }
   }
 
   close(): void {
     closeSync(this.#fd);
+    this.#lock.release();
   }
 }
 
@@ -123,32 +149,58 @@ async function unpack(path: string): Promise<SparseMedia> {
   }
 }
 
-/** Open an image, raw or gzip. @throws {ErrnoError} the host's error (ENOENT, EACCES, EISDIR, …); EINVAL, EIO: a damaged gzip file; EIO: empty. */
-export async function openImage(path: string): Promise<Media> {
+/** Open the file. @throws {ErrnoError} the host's; EISDIR; EINVAL: no regular file. */
+function openFile(path: string, writable: boolean): { fd: number; size: number } {
+  const { O_RDONLY, O_RDWR, O_NONBLOCK = 0 } = constants;
   let fd = -1;
   try {
-    fd = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)); // a FIFO must not block
+    fd = openSync(path, (writable ? O_RDWR : O_RDONLY) | O_NONBLOCK); // a FIFO must not block
   } catch (error) {
-    throw hostError(error, "cannot open");
+    throw hostError(error, writable ? "cannot open for writing" : "cannot open");
   }
   const stat = fstatSync(fd);
-  const { size } = stat;
-  if (!stat.isFile()) {
-    closeSync(fd);
-    if (stat.isDirectory()) throw new ErrnoError(Errno.EISDIR, "cannot open");
-    throw new ErrnoError(Errno.EINVAL, "cannot open: not a regular file");
-  }
+  if (stat.isFile()) return { fd, size: stat.size };
+  closeSync(fd);
+  if (stat.isDirectory()) throw new ErrnoError(Errno.EISDIR, "cannot open");
+  throw new ErrnoError(Errno.EINVAL, "cannot open: not a regular file");
+}
+
+function isGzip(fd: number): boolean {
   const head = new Uint8Array(2);
   readSync(fd, head, 0, 2, 0);
-  if (head[0] === GZIP_MAGIC[0] && head[1] === GZIP_MAGIC[1]) {
-    closeSync(fd);
-    const media = await unpack(path);
-    if (media.size > 0) return media;
-    throw new ErrnoError(Errno.EIO, "the image is empty");
+  return head[0] === GZIP_MAGIC[0] && head[1] === GZIP_MAGIC[1];
+}
+
+/**
+ * Open an image, raw or gzip, and lock it.
+ * @throws {ErrnoError} the host's error (ENOENT, EACCES, EISDIR, …); EBUSY: another process uses it; EROFS: a gzip file that is to
+ *   be written; EINVAL, EIO: a damaged gzip file; EIO: empty.
+ */
+export async function openImage(path: string, writable = false): Promise<Media> {
+  const { fd, size } = openFile(path, writable);
+  try {
+    if (isGzip(fd)) {
+      if (writable) throw new ErrnoError(Errno.EROFS, "a gzip file is not written to");
+      closeSync(fd);
+      const media = await unpack(path);
+      if (media.size > 0) return media;
+      throw new ErrnoError(Errno.EIO, "the image is empty");
+    }
+    if (size === 0) throw new ErrnoError(Errno.EIO, "the image is empty");
+    const lock = writable ? ImageLock.write(path) : ImageLock.read(path);
+    return new FileMedia(fd, size, writable, lock);
+  } catch (error) {
+    closeQuietly(fd);
+    throw error;
   }
-  if (size > 0) return new FileMedia(fd, size);
-  closeSync(fd);
-  throw new ErrnoError(Errno.EIO, "the image is empty");
+}
+
+function closeQuietly(fd: number): void {
+  try {
+    closeSync(fd);
+  } catch {
+    // it is closed
+  }
 }
 
 /** Give an image's host resources back. */

@@ -2,9 +2,10 @@
  * The report of a run, as a table or as JSON.
  */
 import { MiB } from "@physio/kern";
-import Table from "cli-table3";
+import type { CopyReport } from "./demo.ts";
 import { colours, print } from "./output.ts";
 import type { Session } from "./session.ts";
+import { table } from "./table.ts";
 import type { ImageResult, RunResult } from "./verify-command.ts";
 
 /** Failures of one image that are printed in full. */
@@ -12,33 +13,6 @@ const SHOWN = 20;
 
 const count = (n: number): string => n.toLocaleString("en");
 const mega = (bytes: number): string => `${(bytes / MiB).toFixed(1)} MiB`;
-
-function table(rows: readonly (readonly string[])[], head: readonly string[] = []): string {
-  const t = new Table({
-    head: [...head],
-    style: { head: [], border: [], "padding-left": 0, "padding-right": 2 },
-    chars: {
-      top: "",
-      "top-mid": "",
-      "top-left": "",
-      "top-right": "",
-      bottom: "",
-      "bottom-mid": "",
-      "bottom-left": "",
-      "bottom-right": "",
-      left: "",
-      "left-mid": "",
-      right: "",
-      "right-mid": "",
-      mid: "",
-      "mid-mid": "",
-      middle: "",
-    },
-    colAligns: rows[0].map((_, i) => (i === 0 ? "left" : "right")),
-  });
-  t.push(...rows.map((row) => [...row]));
-  return t.toString().replace(/[ \t]+$/gm, "");
-}
 
 function imageRows(images: readonly ImageResult[]): string[][] {
   return images.map((i) => [
@@ -51,6 +25,44 @@ function imageRows(images: readonly ImageResult[]): string[][] {
       ? colours.green("all agree")
       : colours.red(`${count(i.failures.length)} differ`),
   ]);
+}
+
+const verdict = (ok: boolean, good: string, bad: string): string =>
+  ok ? colours.green(good) : colours.red(bad);
+
+function mappedRows(images: readonly ImageResult[]): string[][] {
+  return images.flatMap(({ image, mapped }) => {
+    if (mapped === null) return [];
+    const { path, bytes, faults, agrees } = mapped;
+    const result = verdict(agrees, "agrees", "differs");
+    return [[`${image}:${path}`, count(bytes), count(faults), result]];
+  });
+}
+
+function copyRows({ image, ways }: CopyReport): string[][] {
+  return ways.map(({ way, files, directories, others, bytes, failures }) => [
+    `${image}, ${way}`,
+    count(files),
+    count(directories),
+    count(others),
+    count(bytes),
+    verdict(failures.length === 0, "all agree", `${count(failures.length)} differ`),
+  ]);
+}
+
+/** Three ways into a new image, and what our reader and e2fsck say of it. */
+function printCopies(copies: CopyReport): void {
+  print("");
+  print(table(copyRows(copies), ["copied", "files", "directories", "others", "bytes", "result"]));
+  const { e2fsck, ways } = copies;
+  const agree = ways.every((way) => way.failures.length === 0);
+  print(`our reader  ${verdict(agree, "every copy agrees with the manifest", "copies differ")}`);
+  print(`e2fsck -fn  ${e2fsck === null ? "not installed" : verdict(e2fsck.clean, "clean", e2fsck.text)}`);
+  for (const { way, failures } of ways) {
+    for (const f of failures.slice(0, SHOWN)) {
+      print(`${colours.red("FAIL")} ${way}:${f.path}: ${f.reason}`);
+    }
+  }
 }
 
 function ioRows(result: RunResult): string[][] {
@@ -100,6 +112,12 @@ export function printReport(result: RunResult, session: Session): void {
   );
   const unlisted = result.images.reduce((sum, i) => sum + i.unlisted, 0);
   if (unlisted > 0) print(`${count(unlisted)} paths are in an image and not in its manifest`);
+  const mapped = mappedRows(result.images);
+  if (mapped.length > 0) {
+    print("");
+    print(table(mapped, ["read through a mapping", "bytes", "faults", "result"]));
+  }
+  if (result.copies !== undefined) printCopies(result.copies);
   print("");
   print(table(ioRows(result)));
   for (const line of result.images.flatMap(failureLines)) print(line);

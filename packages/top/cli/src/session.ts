@@ -1,16 +1,22 @@
 /**
  * One run of a command: a machine, its disks, and what is said about it afterwards.
+ *
+ * An image is opened once, however often it is named. What is mounted for writing is unmounted at the end, after
+ * an error or a signal too, unless the machine itself has failed.
  */
-import { writeFileSync } from "node:fs";
-import { ErrnoError, Panic } from "@physio/kern";
-import type { Machine, Media, ProfileOptions } from "@physio/machine";
-import { machine, profileNamed } from "@physio/machine";
+import { realpathSync, writeFileSync } from "node:fs";
+import { Errno, ErrnoError, Panic } from "@physio/kern";
+import type { IoWay, Machine, Media, MountChoices, ProfileOptions } from "@physio/machine";
+import { FileIo, machine, profileNamed } from "@physio/machine";
 import type { Sleeps } from "@physio/sched";
 import type { SysctlEntry } from "@physio/trace";
 import { Ktr } from "@physio/trace";
-import type { Mount } from "@physio/vfs";
-import { closeImage, hostError, openImage } from "./image.ts";
-import { complain, print, printable } from "./output.ts";
+import type { Mount, Vnode } from "@physio/vfs";
+import { hostError } from "./host-error.ts";
+import { closeImage, openImage } from "./image.ts";
+import { BrokenPipe, complain, print, printable } from "./output.ts";
+import { hostClock } from "./owner.ts";
+import { Interrupted, Signals } from "./signals.ts";
 
 /** Options that every command has. */
 export interface CommonOptions {
@@ -41,12 +47,26 @@ function profileOptions({ seed, bouncePages, trace }: CommonOptions): ProfileOpt
   };
 }
 
+/** Scheduler steps between two turns of the host's event loop, where signals are heard. */
+const STEPS_A_TURN = 500;
+
+interface OpenImage {
+  readonly path: string;
+  readonly media: Media;
+  readonly mount: Mount;
+}
+
 export class Session {
   readonly machine: Machine;
   readonly options: CommonOptions;
-  /** Host time that `run` took, together. */
+  /** Host time that the machine ran, together. */
   seconds: number;
   readonly #media: Media[];
+  /** By the real path. */
+  readonly #images: Map<string, OpenImage>;
+  /** What is given back before the images are unmounted. */
+  readonly #atEnd: (() => void)[];
+  #signals: Signals | null;
 
   /** @throws {ErrnoError} EINVAL: no such profile. */
   constructor(options: CommonOptions) {
@@ -55,18 +75,56 @@ export class Session {
     this.seconds = 0;
     this.machine.ktr.mask = Ktr.ALL;
     this.#media = [];
+    this.#images = new Map();
+    this.#atEnd = [];
+    this.#signals = null;
   }
 
-  /** Attach an image as a disk and mount it. @throws {ErrnoError} with the image's path in front. */
-  async mountImage(path: string): Promise<Mount> {
+  /**
+   * Attach an image as a disk and mount it. => whoever wants to write says so the first time.
+   * @throws {ErrnoError} with the image's path in front; EROFS: it cannot be written to.
+   */
+  async mountImage(
+    path: string,
+    writable = false,
+    choices: MountChoices = { now: hostClock() },
+  ): Promise<Mount> {
+    const real = realPath(path);
+    const known = this.#images.get(real);
+    if (known !== undefined) return known.mount;
     try {
-      const media = await openImage(path);
+      const media = await openImage(path, writable);
       this.#media.push(media);
-      const name = `nvme${this.machine.nvme.length}`;
-      return this.machine.runSync(mountMedia(this.machine, name, media));
+      const { machine: m } = this;
+      const name = `nvme${m.nvme.length}`;
+      const mount = m.runSync(mountDisk(m, name, media, { writable, ...choices }));
+      this.#images.set(real, { path, media, mount });
+      if (writable && mount.readOnly) {
+        throw new ErrnoError(Errno.EROFS, "the file system has features that we do not write");
+      }
+      return mount;
     } catch (error) {
       throw about(path, error);
     }
+  }
+
+  /** The root of an image, referenced until the end. @throws {ErrnoError} as mountImage. */
+  async root(path: string, writable = false, choices?: MountChoices): Promise<Vnode> {
+    const mount = await this.mountImage(path, writable, choices);
+    try {
+      const root = this.run(mount.root());
+      this.#atEnd.push(() => mount.vrele(root));
+      return root;
+    } catch (error) {
+      throw about(path, error);
+    }
+  }
+
+  /** A buffer for file data, until the end. */
+  fileIo(way: IoWay): FileIo {
+    const io = new FileIo(this.machine, way);
+    this.#atEnd.push(() => io.close());
+    return io;
   }
 
   /** Run `body` as a thread of the machine. */
@@ -79,17 +137,64 @@ export class Session {
     }
   }
 
+  /** The same for what takes long and writes: signals are heard at its safe points. */
+  async runLong<T>(body: Sleeps<T>): Promise<T> {
+    const { sched } = this.machine;
+    this.#signals ??= new Signals();
+    const begin = performance.now();
+    try {
+      const thread = sched.start(body);
+      while (!sched.advance(thread, STEPS_A_TURN)) await eventLoopTurn();
+      return sched.resultOf<T>(thread);
+    } finally {
+      this.seconds += (performance.now() - begin) / 1000;
+    }
+  }
+
+  /** A safe point of a body under `runLong`. @throws {Interrupted} */
+  readonly point = (): void => {
+    this.#signals?.check();
+  };
+
   /** The end of a run that went well: nothing may be left over. */
   finish(): void {
+    this.#unmountWritten();
     this.machine.sched.pump();
     this.machine.checkQuiet();
     this.close();
   }
 
-  /** Write the trace and give the host's resources back; also after a failure. */
+  /** The end of a run that failed with `error`: what was written is brought to an end, if the machine can. */
+  fail(error: unknown): void {
+    const orderly =
+      error instanceof ErrnoError || error instanceof Interrupted || error instanceof BrokenPipe;
+    try {
+      if (orderly) this.#unmountWritten();
+    } catch (second) {
+      complain(describeError(second, this.options.debug === true));
+    }
+    this.close();
+  }
+
+  /** Write the trace and give the host's resources back. */
   close(): void {
+    this.#signals?.dispose();
     for (const media of this.#media.splice(0)) closeImage(media);
+    this.#images.clear();
     this.#writeTrace();
+  }
+
+  /** @throws {ErrnoError} EIO, …: something cannot be written. */
+  #unmountWritten(): void {
+    for (const give of this.#atEnd.splice(0).reverse()) give();
+    for (const { path, mount } of this.#images.values()) {
+      if (mount.readOnly) continue;
+      try {
+        this.run(mount.unmount());
+      } catch (error) {
+        throw about(path, error);
+      }
+    }
   }
 
   /** Write the trace as Chrome trace JSON, if the user asked for it. @throws {ErrnoError} the host's error. */
@@ -115,21 +220,37 @@ export class Session {
   }
 }
 
-function* mountMedia(m: Machine, name: string, media: Media): Sleeps<Mount> {
+function* mountDisk(
+  m: Machine,
+  name: string,
+  media: Media,
+  choices: MountChoices,
+): Sleeps<Mount> {
   const disk = yield* m.attachDisk(name, media);
-  return yield* m.mount(disk);
+  return yield* m.mount(disk, choices);
+}
+
+const eventLoopTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** A path without symlinks; as it is where there is no such file. */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
 }
 
 /** Run `body` with a session; when it fails, say what the session knows before the error goes on. */
-export async function withSession(
+export async function withSession<T>(
   options: CommonOptions,
-  body: (session: Session) => Promise<number>,
-): Promise<number> {
+  body: (session: Session) => Promise<T>,
+): Promise<T> {
   const session = new Session(options);
   try {
     return await body(session);
   } catch (error) {
-    session.close();
+    session.fail(error);
     session.printSysctls(complain);
     throw error;
   }

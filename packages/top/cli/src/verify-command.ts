@@ -3,14 +3,15 @@
  */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename } from "node:path";
 import { Errno, ErrnoError } from "@physio/kern";
 import type { IoStatistics } from "@physio/machine";
 import { ioStatistics } from "@physio/machine";
 import type { Hasher, Manifest, MappedReport, VerifyReport } from "@physio/machine/verify";
 import { parseManifest, verifyImage, verifyMapped } from "@physio/machine/verify";
 import { formatFault } from "@physio/membus";
-import { hostError } from "./image.ts";
+import { hostError } from "./host-error.ts";
+import type { CopyReport } from "./demo.ts";
 import { progressBar } from "./output.ts";
 import { printReport } from "./report.ts";
 import type { CommonOptions, Session } from "./session.ts";
@@ -41,15 +42,17 @@ export interface RunResult {
   readonly processMemory: number;
   readonly traceHash: string;
   readonly faults: readonly string[];
+  /** The demo's: a tree copied into a new image, read again. */
+  readonly copies?: CopyReport;
 }
 
-function newHasher(): Hasher {
+export function newHasher(): Hasher {
   const hash = createHash("sha256");
   return { update: (bytes) => hash.update(bytes), digest: () => hash.digest("hex") };
 }
 
 /** @throws {ErrnoError} with the path in front: the host's error, or EINVAL: not a manifest. */
-function readManifest(path: string): Manifest {
+export function readManifest(path: string): Manifest {
   let text = "";
   try {
     text = readFileSync(path, "utf8");
@@ -86,18 +89,21 @@ async function verifyOne(session: Session, subject: Subject): Promise<ImageResul
   }
 }
 
-/** Verify all subjects on one machine, print the report. @returns the exit code. */
+/** Verify all subjects on one machine, and what else is to be done; print the report. @returns the exit code. */
 export async function verifyAll(
   subjects: readonly Subject[],
   options: CommonOptions,
+  copy: (() => Promise<CopyReport>) | null = null,
 ): Promise<number> {
   return await withSession(options, async (session) => {
     const images: ImageResult[] = [];
     for (const subject of subjects) images.push(await verifyOne(session, subject));
     session.finish();
     const result = resultOf(session, images);
-    printReport(result, session);
-    return result.ok ? 0 : 1;
+    const copies = copy === null ? null : await copy();
+    const whole = copies === null ? result : { ...result, ok: result.ok && copies.ok, copies };
+    printReport(whole, session);
+    return whole.ok ? 0 : 1;
   });
 }
 
@@ -120,14 +126,4 @@ function resultOf(session: Session, images: readonly ImageResult[]): RunResult {
     traceHash: machine.ktr.hash(),
     faults: faults.map(formatFault),
   };
-}
-
-const DEMO_IMAGES = ["lic-1k", "hdr-4k", "man-2k-rev0"];
-
-/** The demo's images in a folder of fixtures. */
-export function demoSubjects(fixtures: string): Subject[] {
-  return DEMO_IMAGES.map((name) => ({
-    image: join(fixtures, `${name}.img.gz`),
-    manifest: join(fixtures, `${name}.manifest.json`),
-  }));
 }

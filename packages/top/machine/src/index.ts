@@ -1,7 +1,10 @@
 export type { Media } from "@physio/dev-nvme";
 export { MemoryMedia } from "@physio/dev-nvme";
+export type { IoWay } from "./file-io.ts";
+export { FileIo, IO_BYTES, setFileSize, skipHole } from "./file-io.ts";
 export type { ChunkSink, TreeVisitor } from "./files.ts";
 export { FileReader, listDirectory, walkTree } from "./files.ts";
+export type { MountChoices } from "./mount-any.ts";
 export { Machine, machine } from "./machine.ts";
 export type { CacheOptions, DmaFilters, MachineConfig, ProfileOptions } from "./profiles.ts";
 export { arm64, PROFILE_NAMES, pc, pc32BitDma, profileNamed, riscv } from "./profiles.ts";

@@ -16,7 +16,6 @@ import { createTag } from "@physio/busdma";
 import { BouncePool } from "@physio/busdma-bounce";
 import type { Media } from "@physio/dev-nvme";
 import { NvmeDriver, NvmeHardware } from "@physio/dev-nvme";
-import { mountExt2 } from "@physio/ext2fs";
 import type { Nanoseconds } from "@physio/kern";
 import { panic } from "@physio/kern";
 import type { MembusConfig } from "@physio/membus";
@@ -29,7 +28,9 @@ import type { ChromeTrace, SysctlValue } from "@physio/trace";
 import { chromeTrace, SysctlTree, Trace } from "@physio/trace";
 import { PageArrays, PageDaemon, PagerMap, UvmPages } from "@physio/uvm";
 import type { Mount } from "@physio/vfs";
-import { MountFlag, Syncer } from "@physio/vfs";
+import { Syncer } from "@physio/vfs";
+import type { MountChoices } from "./mount-any.ts";
+import { mountAny } from "./mount-any.ts";
 import type { MachineConfig } from "./profiles.ts";
 import { seededRandom } from "./random.ts";
 
@@ -127,12 +128,10 @@ export class Machine {
    * Mount the file system on `disk`: for reading, unless `writable` is asked for and it can be written.
    * @throws {ErrnoError} EINVAL: none that we know; EOPNOTSUPP; EIO.
    */
-  *mount(disk: Disk, options: { readonly writable?: boolean } = {}): Sleeps<Mount> {
+  *mount(disk: Disk, options: MountChoices = {}): Sleeps<Mount> {
     const { bufs, cache, pages, pager, kmem, syncer, pageArrays } = this;
     const context = { bufs, cache, pages, pager, kmem, syncer, pageArrays };
-    const flags = options.writable === true ? 0 : MountFlag.RDONLY;
-    const ext2 = yield* mountExt2(disk, context, { flags });
-    return ext2.mount;
+    return yield* mountAny(disk, context, options);
   }
 
   /** Run `body` as a thread until it ends. @returns what it returns. @throws what it throws, or Panic with a deadlock report. */

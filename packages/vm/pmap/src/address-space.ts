@@ -34,7 +34,7 @@ const READ = Prot.READ;
 const WRITE = Prot.WRITE;
 const WRITE_BACK = CacheAttr.WRITE_BACK;
 
-/** What uio and DMA need of an address space. @bsd #P[the map with its entries is uvm's to bring] struct vmspace */
+/** What uio and DMA need of an address space. Its map with entries is uvm's to bring. */
 export interface AddressSpace {
   readonly pmap: Pmap;
   /** Whether this is the kernel's own space: UIO_SYSSPACE. */
@@ -57,7 +57,7 @@ export interface AddressSpace {
    * sleeps here.
    * @returns OK, also for no bytes; EFAULT: some page cannot be had, or is no address; ENOMEM: a frame
    * is wired too often. Then none is wired.
-   * @bsd #P[here for spaces that cannot fault] uvm_vslock, vslock
+   * @bsd #P[here for spaces that cannot fault] vslock
    */
   wire(va: VirtAddr, length: Bytes, access: Prot): Sleeps<Errno>;
   /** End of `wire`, with the same range: the frames that it wired. Panics when it did not, before anything is undone. @bsd #Y uvm_vsunlock, vsunlock */
@@ -93,7 +93,15 @@ export class PmapSpace implements AddressSpace {
   }
 
   copyoutFrames(va: VirtAddr, frame: Frame, offset: Bytes, length: Bytes): Bytes {
-    return this.#moveFrames(leafOf(va), leafIndex(va), pageOffset(va), frame, offset, length, WRITE);
+    return this.#moveFrames(
+      leafOf(va),
+      leafIndex(va),
+      pageOffset(va),
+      frame,
+      offset,
+      length,
+      WRITE,
+    );
   }
 
   // biome-ignore lint/correctness/useYield: other spaces fault, and sleep

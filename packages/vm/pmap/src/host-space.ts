@@ -21,6 +21,7 @@ export class HostSpace implements AddressSpace {
   bytes: Uint8Array;
   readonly #pmaps: Pmaps;
   readonly #cpu: CpuPort;
+  #view: Uint8Array;
 
   constructor(pmaps: Pmaps, bytes: Uint8Array) {
     this.pmap = pmaps.create("host");
@@ -28,6 +29,7 @@ export class HostSpace implements AddressSpace {
     this.bytes = bytes;
     this.#pmaps = pmaps;
     this.#cpu = pmaps.cpu;
+    this.#view = bytes;
   }
 
   copyin(va: VirtAddr, to: Uint8Array, at: number, length: Bytes): Bytes {
@@ -44,7 +46,7 @@ export class HostSpace implements AddressSpace {
 
   copyinFrames(va: VirtAddr, frame: Frame, offset: Bytes, length: Bytes): Bytes {
     const count = this.#inside(va, length);
-    this.#cpu.writeFrame(frame, offset, this.bytes, va, count);
+    this.#cpu.writeFrame(frame, offset, this.#viewOf(va, count), 0, count);
     return count;
   }
 
@@ -60,6 +62,16 @@ export class HostSpace implements AddressSpace {
   }
 
   unwire(): void {}
+
+  /** A view of a part; the last one is kept, as programs write from where they wrote before (a new one is 96 bytes of garbage). */
+  #viewOf(va: VirtAddr, length: Bytes): Uint8Array {
+    const { bytes } = this;
+    if (va === 0 && length === bytes.length) return bytes;
+    const view = this.#view;
+    const same = view.buffer === bytes.buffer && view.byteOffset === bytes.byteOffset + va;
+    if (!same || view.length !== length) this.#view = bytes.subarray(va, va + length);
+    return this.#view;
+  }
 
   /** Give its pmap back. */
   close(): void {

@@ -28,6 +28,7 @@ export type Ufp = Bits<"Ufp">;
 // This module's own names: the compiler folds them.
 const { NOALLOC, NOCACHE, NORDONLY, DIRTYONLY } = Ufp;
 const { BUSY, CLEAN, RDONLY } = Pg;
+const CHOOSY = NOCACHE | NORDONLY | DIRTYONLY;
 const ROW = ROW_MASK;
 
 /**
@@ -47,7 +48,7 @@ export function findPagesNow(
   let found = 0;
   for (let i = at; i < at + count; i++) {
     if (pages[i] === DONTCARE) continue;
-    const frame = take(uvm, object, index + (i - at), flags);
+    const frame = findPageNow(uvm, object, index + (i - at), flags);
     pages[i] = frame;
     if (frame >= 0) found++;
     else if ((flags & DIRTYONLY) !== 0) break;
@@ -72,7 +73,7 @@ export function findDirtyBack(
   const flags = Ufp.NOWAIT | Ufp.NOALLOC | Ufp.DIRTYONLY;
   let found = 0;
   while (found < count) {
-    const frame = take(uvm, object, index - found, flags);
+    const frame = findPageNow(uvm, object, index - found, flags);
     if (frame < 0) break;
     found++;
     pages[at - found] = frame;
@@ -95,25 +96,55 @@ export function* findPages(
   count: number,
   flags: Ufp,
 ): Sleeps<number> {
-  let found = 0;
-  for (let i = 0; i < count; i++) {
-    if (pages[at + i] === DONTCARE) continue;
-    let frame = take(uvm, object, index + i, flags);
-    while (frame === NO_FRAME && mayCome(uvm, object, index + i, flags)) {
-      yield* uvm.waitFor(object, index + i);
-      frame = take(uvm, object, index + i, flags);
-    }
-    pages[at + i] = frame;
-    if (frame >= 0) found++;
-    else if ((flags & DIRTYONLY) !== 0) break;
+  // The loop over what can be had at once is a plain function: in a generator each page took 30 ns more.
+  let done = takeRun(uvm, object, index, pages, at, 0, count, flags);
+  while (done < count && mayCome(uvm, object, index + done, flags)) {
+    yield* uvm.waitFor(object, index + done);
+    done = takeRun(uvm, object, index, pages, at, done, count, flags);
   }
+  let found = 0;
+  for (let i = at; i < at + done; i++) if (pages[i] >= 0) found++;
   return found;
 }
 
-/** One page, made busy; NO_FRAME when it is busy, missing or unwanted. @bsd #Y uvn_findpage */
-function take(uvm: UvmPages, object: UvmObject, index: number, flags: Ufp): Frame {
+/** Fill the array from entry `from` on. @returns where it stopped: `count`, or at a page to wait for, or at a clean one for DIRTYONLY. */
+function takeRun(
+  uvm: UvmPages,
+  object: UvmObject,
+  index: number,
+  pages: Int32Array,
+  at: number,
+  from: number,
+  count: number,
+  flags: Ufp,
+): number {
+  const stops = (flags & DIRTYONLY) !== 0;
+  for (let i = from; i < count; i++) {
+    if (pages[at + i] === DONTCARE) continue;
+    const frame = findPageNow(uvm, object, index + i, flags);
+    pages[at + i] = frame;
+    if (frame === NO_FRAME && (stops || mayCome(uvm, object, index + i, flags))) return i;
+  }
+  return count;
+}
+
+/**
+ * One page, made busy, without sleeping. => `flags` has NOWAIT, or the caller tries again later.
+ * @returns NO_FRAME when it is busy, missing or unwanted.   @bsd #Y uvn_findpage
+ */
+export function findPageNow(uvm: UvmPages, object: UvmObject, index: number, flags: Ufp): Frame {
   const frame = object.index.lookup(index);
   if (frame === NO_FRAME) return (flags & NOALLOC) === 0 ? uvm.alloc(object, index) : NO_FRAME;
+  if ((flags & CHOOSY) !== 0) return takeChosen(uvm, frame, flags);
+  const column = uvm.mem.section(frame).flags;
+  const state = column[frame & ROW];
+  if ((state & BUSY) !== 0) return NO_FRAME;
+  column[frame & ROW] = state | BUSY;
+  return frame;
+}
+
+/** A resident page, if it is what the flags ask for. */
+function takeChosen(uvm: UvmPages, frame: Frame, flags: Ufp): Frame {
   if ((flags & NOCACHE) !== 0) return NO_FRAME;
   const column = uvm.mem.section(frame).flags;
   const state = column[frame & ROW];

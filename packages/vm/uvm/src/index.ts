@@ -3,7 +3,7 @@ export type { DaemonTargets } from "./daemon.ts";
 export { daemonTargets, PageDaemon } from "./daemon.ts";
 export type { FaultReason, FaultSpace } from "./fault.ts";
 export { fault, WINDOW_MOST } from "./fault.ts";
-export { findDirtyBack, findPages, findPagesNow, Ufp } from "./find-pages.ts";
+export { findDirtyBack, findPageNow, findPages, findPagesNow, Ufp } from "./find-pages.ts";
 export type { MapEntry } from "./map.ts";
 export { Advice, VmMap } from "./map.ts";
 export { MsFlag, madvise, msync } from "./map-range.ts";

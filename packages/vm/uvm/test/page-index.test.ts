@@ -84,6 +84,48 @@ test("a page index finds what a map and two sets find", () => {
   );
 });
 
+test("pages in a row of memory are counted up to a gap, the wish or the end of a leaf", () => {
+  const index = new PageIndex();
+  for (let page = 100; page < 140; page++) index.insert(page, 500 + page);
+  index.remove(110);
+  index.insert(110, 7);
+  const runs = [
+    { from: 100, most: 64, count: 10 },
+    { from: 100, most: 3, count: 3 },
+    { from: 111, most: 64, count: 17 },
+    { from: 128, most: 64, count: 12 },
+  ];
+  for (const { from, most, count } of runs) {
+    expect(index.run(from, index.lookup(from), most), `from ${from}`).toBe(count);
+  }
+});
+
+test("all tagged pages of a dense object are gathered, whatever the range and the room", () => {
+  const index = new PageIndex();
+  const dirty: number[] = [];
+  for (let page = 0; page < 40_000; page++) {
+    index.insert(page, page);
+    if ((page * 7919) % 10 !== 0 || (page > 5000 && page < 9000)) continue;
+    index.set(DIRTY, page);
+    dirty.push(page);
+  }
+  const rows = [
+    { from: 0, end: Infinity, room: 10_000 },
+    { from: 0, end: 16_384, room: 2000 },
+    { from: 1, end: 16_383, room: 2000 },
+    { from: 128, end: 5001, room: 300 },
+    { from: 130, end: 40_000, room: 777 },
+    { from: 16_384, end: 40_000, room: 128 },
+    { from: 5001, end: 9000, room: 5 },
+  ];
+  for (const { from, end, room } of rows) {
+    const into = new Float64Array(room);
+    const found = index.gather(DIRTY, from, end, into);
+    const wanted = dirty.filter((page) => page >= from && page < end).slice(0, room);
+    expect([...into.subarray(0, found)], `from ${from} to ${end}`).toEqual(wanted);
+  }
+});
+
 describe("tags", () => {
   test("of one page in a million are found, and gathered in parts", () => {
     const index = new PageIndex();

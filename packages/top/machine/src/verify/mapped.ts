@@ -58,7 +58,12 @@ export function* verifyMapped(
 function* readMapped(machine: Machine, vp: Vnode, hasher: Hasher): Sleeps<number> {
   const space = new Vmspace({ pages: machine.pages, name: "reader" });
   const size = vp.size as number;
-  const va = space.mmap({ length: size, prot: Prot.READ, flags: MapFlag.SHARED, object: vp.object });
+  const va = space.mmap({
+    length: size,
+    prot: Prot.READ,
+    flags: MapFlag.SHARED,
+    object: vp.object,
+  });
   const bytes = new Uint8Array(CHUNK);
   let error: Errno = Errno.OK;
   for (let at = 0; at < size && error === Errno.OK; at += CHUNK) {

@@ -9,6 +9,7 @@ import type { Bytes } from "@physio/kern";
 import { ErrnoError } from "@physio/kern";
 import type { Sleeps } from "@physio/sched";
 import type { Mount, Vnode } from "@physio/vfs";
+import { namei } from "@physio/vfs";
 import { FileReader, walkTree } from "../files.ts";
 import type { Machine } from "../machine.ts";
 import type { Hasher, Mismatch, Tools } from "./compare.ts";
@@ -36,6 +37,8 @@ export interface VerifyOptions {
   readonly newHasher: () => Hasher;
   /** Threads that read; default 4. */
   readonly readers?: number;
+  /** Directory that the manifest's paths begin at; default: the root. */
+  readonly below?: string;
   /** Called after each path. */
   readonly progress?: (done: number, path: string) => void;
 }
@@ -152,7 +155,18 @@ class Verifier {
   }
 }
 
-/** Compare everything on `mount` with `manifest`. @throws {ErrnoError} EIO, ENOTDIR: there is no root directory. */
+/** The directory where the walk begins, referenced. */
+function* topOf(mount: Mount, below: string | undefined): Sleeps<Vnode> {
+  const root = yield* mount.root();
+  if (below === undefined) return root;
+  try {
+    return yield* namei(root, below);
+  } finally {
+    mount.vrele(root);
+  }
+}
+
+/** Compare everything on `mount` with `manifest`. @throws {ErrnoError} EIO, ENOTDIR, ENOENT: there is no root directory. */
 export function* verifyImage(
   machine: Machine,
   mount: Mount,
@@ -160,7 +174,7 @@ export function* verifyImage(
   options: VerifyOptions,
 ): Sleeps<VerifyReport> {
   const verifier = new Verifier(machine, manifest, options);
-  const root = yield* mount.root();
+  const root = yield* topOf(mount, options.below);
   for (let i = verifier.readersLeft; i > 0; i--)
     machine.sched.spawn(`verify ${i}`, verifier.readLoop());
   yield* walkTree(root, verifier);
