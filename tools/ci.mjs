@@ -83,7 +83,7 @@ const tests = run("npm test", "npm", ["test", "--", "--force"], {
 const counted = countTests(tests.ok);
 passed += counted.passed;
 failed += counted.failed;
-for (const subject of ["busdma", "genfs"]) {
+for (const subject of ["busdma", "genfs", "fileops"]) {
   npm(`conformance of ${subject}`, "conformance", subject, "--tolerate-disputed");
 }
 const cases = run(

@@ -118,6 +118,7 @@ const JOBS = {
   ],
   browser: [["node", FROM_SOURCE, "tools/browser/src/main.ts"]],
   conformance: [["node", FROM_SOURCE, join(root, "tools/conformance/src/main.ts")]],
+  fsx: [["node", FROM_SOURCE, join(root, "tools/fsx/src/main.ts")]],
   determinism: [["node", FROM_SOURCE, "tools/browser/src/determinism.ts"]],
   docs: [["node", "docs/site/build.mjs"]],
   release: [["node", "tools/release/src/main.ts", "release"]],
@@ -129,7 +130,7 @@ const JOBS = {
 const [job = "test", ...rest] = process.argv.slice(2);
 const steps = JOBS[job] ?? [[bin(job)]];
 // A command that takes files resolves them where the user stands, not where npm went.
-const TAKES_FILES = ["physio", "conformance"];
+const TAKES_FILES = ["physio", "conformance", "fsx"];
 const cwd = TAKES_FILES.includes(job) ? (process.env.INIT_CWD ?? process.cwd()) : root;
 // The arguments are the last step's.
 for (const [cmd, ...args] of steps.slice(0, -1)) must(cmd, args, { env, cwd });

@@ -38,7 +38,9 @@ both sides; the ratio is the median of the rounds' own ratios. The peer of T1 is
 another machine, or the least that the host needs for it. That of T8 is the package \`bl\` with buffers of
 \`Buffer.alloc\`, which the host's manual recommends and which zeroes them; with \`allocUnsafe\`, which gives
 whatever was in that memory as an mbuf does, it is T8u. T8c copies into an array that is there on both
-sides, and has no gate: most of it is the host's own copying. T8s is against \`slice\`, which makes one. Garbage is the growth of the heap over thousands
+sides, and has no gate: most of it is the host's own copying. The peers of T5 and T6 are \`memfs\` and
+\`@zenfs/core\`, whose \`readSync\` copies to the same bytes as ours; T5c shows how much of a hit is the copy. The
+peer of T7 is \`tools/bench/native/scan.c\`. P3 and P4 are over the disk's own copies of the same bytes. T8s is against \`slice\`, which makes one. Garbage is the growth of the heap over thousands
 of operations with no collection in between; what generators leave behind by themselves is taken off.
 `;
 

@@ -52,7 +52,7 @@ const SCAN_ROWS: readonly Row[] = Object.freeze([
 ]);
 
 /** Ours over theirs, and how much faster that is. */
-function faster(rounds: Rounds, ours: string, theirs: string): Outcome {
+export function faster(rounds: Rounds, ours: string, theirs: string): Outcome {
   const over = medianRatio(rounds[ours], rounds[theirs]);
   const [ns, peer] = [ours, theirs].map((name) => median(rounds[name]).toFixed(0));
   return value(over, `${(1 / over).toFixed(2)} times as fast: ${ns} ns, ${theirs} ${peer} ns`);

@@ -33,7 +33,7 @@ const ROWS: readonly Row[] = Object.freeze([
 const BYTES = 16 * 2 ** 20;
 
 /** `ours` over the copies of the same round, all of which it contains. */
-function overCopies(rounds: Rounds, ours: string, ...copies: readonly string[]): Outcome {
+export function overCopies(rounds: Rounds, ours: string, ...copies: readonly string[]): Outcome {
   const alone = rounds[ours].map((_, i) => copies.reduce((sum, name) => sum + rounds[name][i], 0));
   const speed = (times: readonly number[]) => `${(BYTES / median(times)).toFixed(1)} GB/s`;
   const note = `${speed(rounds[ours])}, copies ${speed(alone)}`;

@@ -7,7 +7,9 @@ import type { Chart } from "../src/chart.ts";
 import { drawChart } from "../src/chart.ts";
 import { growth } from "../src/curve-rows.ts";
 import { page } from "../src/docs.ts";
+import { faster } from "../src/file-rows.ts";
 import { loadOutcomes } from "../src/load-rows.ts";
+import { overCopies } from "../src/paging-rows.ts";
 import { judge, value } from "../src/row.ts";
 import { isBuilt } from "../src/worker-main.ts";
 
@@ -88,4 +90,16 @@ test("a row against another package says how many times as fast it is", () => {
 test("sources are not built code", () => {
   expect(isBuilt("file:///x/packages/dma/busdma/dist/index.js")).toBe(true);
   expect(isBuilt("file:///x/packages/dma/busdma/src/index.ts")).toBe(false);
+});
+
+test("a row over copies is the median of each round's time over the sum of its copies", () => {
+  const rounds = { read: [6e6, 9e6, 4e6], in: [1e6, 2e6, 1e6], out: [2e6, 1e6, 1e6] };
+  const note = "2.8 GB/s, copies 5.6 GB/s";
+  expect(overCopies(rounds, "read", "in", "out")).toEqual({ kind: "value", value: 2, note });
+});
+
+test("a hit is compared with a peer's in the same round", () => {
+  const rounds = { "hit out": [100, 300], "hit memfs": [200, 600] };
+  const note = "2.00 times as fast: 200 ns, hit memfs 400 ns";
+  expect(faster(rounds, "hit out", "hit memfs")).toEqual({ kind: "value", value: 0.5, note });
 });

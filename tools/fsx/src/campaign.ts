@@ -33,6 +33,7 @@ export interface CampaignResult {
 
 /** Operations of one run. */
 const RUN = 2500;
+const IMAGE = "image";
 const PATH = `${process.env.PATH}:/usr/sbin:/sbin`;
 
 /** Runs until one fails, or all operations are done. */
@@ -66,9 +67,8 @@ function listOf(options: CampaignOptions, run: number, count: number): OpList {
 function judge(image: Uint8Array): string | null {
   const folder = mkdtempSync(join(tmpdir(), "fsx-"));
   try {
-    const path = join(folder, "image");
-    writeFileSync(path, image);
-    const run = spawnSync("e2fsck", ["-fn", path], { env: { PATH, LC_ALL: "C" } });
+    writeFileSync(join(folder, IMAGE), image);
+    const run = spawnSync("e2fsck", ["-fn", IMAGE], { cwd: folder, env: { PATH, LC_ALL: "C" } });
     if (run.error !== undefined || run.status === 0) return null;
     return `exit code ${run.status}: ${run.stdout}${run.stderr}`;
   } finally {

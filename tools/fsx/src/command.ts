@@ -94,7 +94,9 @@ function replay(path: string, out: Printer): number {
   }
   const failure = tryList(list);
   const where = failure === null ? "" : ` at operation ${failure.at}: ${failure.why}`;
-  out.log(`${path}: ${list.ops.length} operations, ${failure === null ? "good" : `failed${where}`}`);
+  out.log(
+    `${path}: ${list.ops.length} operations, ${failure === null ? "good" : `failed${where}`}`,
+  );
   return failure === null ? 0 : 1;
 }
 

@@ -3,11 +3,11 @@
  *
  * `plan` says what an operation is in a file as it is now: the range that it covers, what it must read or
  * write, and how long the file is then. The array changes when an operation is planned; operations that run
- * beside each other are planned one after the other and must not touch each other's bytes (`Plan.meets`).
+ * beside each other are planned one after the other and must not touch each other's bytes (`fits`).
  */
 import type { Bytes, FileOffset } from "@physio/kern";
 import { PAGE_SIZE, roundPage } from "@physio/kern";
-import type { FlagSet, FsxOp } from "./ops.ts";
+import type { FlagSet, FsxOp, OpKind } from "./ops.ts";
 
 const SECTOR: Bytes = 512;
 const BACKGROUND_SEED = 0x6b8b4567;
@@ -60,58 +60,55 @@ export class FileModel {
   plan(op: FsxOp): Plan | null {
     switch (op.op) {
       case "read":
-      case "mread":
-        return this.#read(op, op.off, op.len);
       case "dread":
-        return this.#read(op, op.off - (op.off % SECTOR), sectors(op.len));
+      case "mread":
+        return this.#read(op, ...rangeOf(op));
       case "append":
-        return this.#write(op, this.#size as number, op.len);
-      case "dwrite":
-        return this.#write(op, op.off - (op.off % SECTOR), sectors(op.len));
+        return this.#write(op, this.#size as number, (this.#size as number) + op.len);
       case "write":
       case "writev":
+      case "dwrite":
       case "mwrite":
-        return this.#write(op, op.off, op.len);
+        return this.#write(op, ...rangeOf(op));
       case "truncate":
         return this.#truncate(op);
-      default:
+      case "pollute":
+      case "fsync":
+      case "clean":
+      case "drop":
+      case "reopen":
+      case "remount":
         return this.#still(op);
     }
   }
 
-  /** Whether `plan`, which would come next, can run at the same time as `others`. Ask before planning. */
+  /**
+   * Whether `op`, which would come next, can run at the same time as `others`: it stays inside of the file, however
+   * long that is meanwhile, and nobody else has its bytes. Ask before planning.
+   */
   fits(op: FsxOp, others: readonly Plan[]): boolean {
-    const { off, len } = op;
-    switch (op.op) {
-      case "fsync":
-      case "clean":
-        return true;
-      case "read":
-      case "mread":
-      case "write":
-      case "writev":
-      case "mwrite":
-        // Inside of the file, which nobody changes the length of; others do not cover its bytes.
-        if (off + len > this.#size) return false;
-        return others.every((o) => o.before === o.after && (o.to <= off || o.from >= off + len));
-      default:
-        return false;
-    }
+    if (!COMPANY.has(op.op) || others.some((o) => !COMPANY.has(o.op.op) && !isChange(o)))
+      return false;
+    if (WHOLE_FILE.has(op.op)) return true;
+    const [from, to] = rangeOf(op);
+    return others.every((o) => {
+      const shortest = isChange(o) ? Math.min(o.before, o.after) : this.#size;
+      return to <= Math.min(shortest, this.#size) && (o.to <= from || o.from >= to);
+    });
   }
 
-  #read(op: FsxOp, off: FileOffset, len: Bytes): Plan | null {
-    const to = Math.min(off + len, this.#size);
+  #read(op: FsxOp, off: FileOffset, wanted: FileOffset): Plan | null {
+    const to = Math.min(wanted, this.#size);
     if (to <= off && op.op === "mread") return null;
     const end = Math.max(off, to);
     return this.#done(op, off, end, this.#bytes.slice(off, end), this.#size);
   }
 
-  #write(op: FsxOp, off: FileOffset, len: Bytes): Plan | null {
-    const to = Math.min(off + len, this.#set.fileMost);
+  #write(op: FsxOp, off: FileOffset, wanted: FileOffset): Plan | null {
+    const to = Math.min(wanted, this.#set.fileMost);
     if (to <= off) return null;
     const before = this.#size;
     const bytes = this.#pattern(op.id, off, to);
-    if (op.op === "mwrite" && to > before) this.#polluted &&= inSamePage(before, to);
     this.#bytes.set(bytes, off);
     return this.#done(op, off, to, bytes, Math.max(before, to));
   }
@@ -151,7 +148,29 @@ export class FileModel {
   }
 }
 
-const sectors = (length: Bytes): Bytes => Math.max(SECTOR, length - (length % SECTOR));
+/** What may run beside others; those of the second set have no bytes of their own. */
+const COMPANY: ReadonlySet<OpKind> = new Set<OpKind>([
+  "read",
+  "write",
+  "writev",
+  "dread",
+  "dwrite",
+  "mread",
+  "mwrite",
+  "fsync",
+  "clean",
+]);
+const WHOLE_FILE: ReadonlySet<OpKind> = new Set<OpKind>(["fsync", "clean"]);
+
+/** Whether it changes the length of the file: others may be below it then. */
+const isChange = ({ before, after }: Plan): boolean => before !== after;
+
+/** What an operation asks for: direct ones whole sectors. */
+function rangeOf({ op, off, len }: FsxOp): [FileOffset, FileOffset] {
+  if (op !== "dread" && op !== "dwrite") return [off, off + len];
+  const from = off - (off % SECTOR);
+  return [from, from + Math.max(SECTOR, len - (len % SECTOR))];
+}
 
 const inSamePage = (before: Bytes, after: Bytes): boolean => roundPage(before) === roundPage(after);
 

@@ -72,7 +72,16 @@ export const FLAG_SETS: Readonly<Record<string, FlagSet>> = {
     align: 1,
     fileMost: 20 * KiB,
     opMost: 6 * KiB,
-    weights: { ...CALLS, ...SELDOM, dread: 3, dwrite: 3, mread: 8, mwrite: 8, pollute: 4, remount: 1 },
+    weights: {
+      ...CALLS,
+      ...SELDOM,
+      dread: 3,
+      dwrite: 3,
+      mread: 8,
+      mwrite: 8,
+      pollute: 4,
+      remount: 1,
+    },
   },
 };
 

@@ -69,12 +69,7 @@ export class Process {
   }
 
   /** Store `from` at `at` through a mapping; with `sync` it is on the disk on return. @returns as `mappedRead`. @throws {ErrnoError} */
-  mappedWrite(
-    vp: Vnode,
-    at: FileOffset,
-    from: Uint8Array,
-    sync: boolean,
-  ): Sleeps<Uint8Array> {
+  mappedWrite(vp: Vnode, at: FileOffset, from: Uint8Array, sync: boolean): Sleeps<Uint8Array> {
     const space = this.#space;
     return this.#mapped(vp, at, from.length, function* (va) {
       check("store", at, yield* space.write(va, from));

@@ -61,13 +61,15 @@ export class Testbed {
     const threads = bodies.map((body, i) => sched.start(noting(body, failures), `user ${i}`));
     try {
       for (const thread of threads) {
-        if (!sched.advance(thread, STEPS_MOST)) throw new Error(`goes on and on\n${sched.report()}`);
+        if (!sched.advance(thread, STEPS_MOST))
+          throw new Error(`goes on and on\n${sched.report()}`);
         sched.resultOf(thread);
       }
-    } finally {
+    } catch (error) {
       // Who fails keeps its locks: that others wait for them for ever is of no interest.
-      if (failures.length > 0) throw failures[0];
+      throw failures[0] ?? error;
     }
+    if (failures.length > 0) throw failures[0];
   }
 
   /** The file `name` of the root, made if it is not there, referenced. @throws {ErrnoError} */
@@ -107,7 +109,8 @@ export class Testbed {
     this.run(this.mount.unmount());
     sched.pump();
     this.machine.checkQuiet();
-    if (this.machine.pages.resident > 0) panic(`testbed: ${this.machine.pages.resident} pages stay`);
+    if (this.machine.pages.resident > 0)
+      panic(`testbed: ${this.machine.pages.resident} pages stay`);
   }
 }
 

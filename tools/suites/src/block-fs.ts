@@ -244,12 +244,14 @@ export class BlockFs implements MountOps {
     if (error !== E.OK) return error;
     const { blocks } = fileOf(vp);
     const end = Math.ceil((offset + length) / this.blockSize);
+    const holes: number[] = [];
     for (let lbn = Math.floor(offset / this.blockSize); lbn < end; lbn++) {
-      if ((blocks[lbn] ?? HOLE) !== HOLE) continue;
-      const block = this.free.pop();
-      if (block === undefined) return E.ENOSPC;
+      if ((blocks[lbn] ?? HOLE) === HOLE) holes.push(lbn);
+    }
+    if (holes.length > this.free.length) return E.ENOSPC;
+    for (const lbn of holes) {
       while (blocks.length < lbn) blocks.push(HOLE);
-      blocks[lbn] = block;
+      blocks[lbn] = this.free.pop()!;
     }
     return E.OK;
   }

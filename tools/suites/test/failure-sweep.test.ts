@@ -13,7 +13,7 @@ import type { Point } from "../src/fault-points.ts";
 import { FaultPoints } from "../src/fault-points.ts";
 import { PagingKernel } from "../src/paging-kernel.ts";
 
-const STEP = process.env.PHYSIO_ALL === undefined ? 19 : 1;
+const STEP = process.env.PHYSIO_ALL === undefined ? 29 : 1;
 const K = KiB;
 
 const CASES: readonly SweepCase[] = [

@@ -9,7 +9,7 @@ import { watched } from "../src/watchdog.ts";
 
 const ONE = process.env.PHYSIO_SEED;
 const FIRST = Number(ONE ?? 1);
-const COUNT = ONE === undefined ? (process.env.PHYSIO_ALL === undefined ? 25 : 200) : 1;
+const COUNT = ONE === undefined ? (process.env.PHYSIO_ALL === undefined ? 16 : 200) : 1;
 
 test(`${COUNT} schedules from seed ${FIRST} on`, { timeout: 120_000 }, () => {
   let operations = 0;

@@ -2,7 +2,7 @@
 import type { GenfsData, GenfsNode } from "@physio/genfs";
 import { GopUpdate } from "@physio/genfs";
 import type { Vnode } from "@physio/vfs";
-import { FILE_DELAY } from "@physio/vfs";
+import { syncDelay } from "@physio/vfs";
 import type { Inode } from "./inode.ts";
 import type { Ext2Mount } from "./mount.ts";
 import type { NameIndex } from "./name-index.ts";
@@ -39,7 +39,7 @@ export function vtoe(vp: Vnode): Ext2Node {
 /** The inode has changed: it is written with the next sync, fsync or when the vnode ends. */
 export function touch(ext2: Ext2Mount, vp: Vnode): void {
   ext2.dirtyInodes.add(vp);
-  if (!vp.onWorklist && !ext2.mount.readOnly) ext2.context.syncer.add(vp, FILE_DELAY);
+  if (!vp.onWorklist && !ext2.mount.readOnly) ext2.context.syncer.add(vp, syncDelay(vp.type));
 }
 
 /** The file was looked at or changed: its times. @bsd #Y ext2_itimes */

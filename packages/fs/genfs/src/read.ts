@@ -14,12 +14,19 @@ import type { Vnode } from "@physio/vfs";
 import { IoFlag, MountFlag } from "@physio/vfs";
 import { directio } from "./directio.ts";
 import { getpages } from "./getpages.ts";
-import type { GenfsNode } from "./node.ts";
 import { GopUpdate, vtog } from "./node.ts";
 import { moveBusy, readResident, unwirePart, WiredPart, wirePart } from "./ubc.ts";
 
 /** Bytes that one request covers: a multiple of the page size. */
 const WINDOW = 64 * KiB;
+
+// This module's own names: the compiler folds them.
+const OK: Errno = E.OK;
+const { ACCESSED } = GopUpdate;
+/** Mounts on which reading a file leaves its times alone. */
+const TIMELESS = MountFlag.NOATIME | MountFlag.RDONLY;
+/** What only `genfsRead` does. */
+const SLEEPS = IoFlag.DIRECT | IoFlag.NOREUSE;
 
 /** What `genfsReadNow` and `genfsWriteNow` answer when they would have to sleep; no errno. */
 export const WOULD_BLOCK = -1;
@@ -29,16 +36,16 @@ export const WOULD_BLOCK = -1;
  * @returns OK: all that there is was read; EINVAL: a negative offset; WOULD_BLOCK: what is resident was read, the rest takes `genfsRead`.
  */
 export function genfsReadNow(vp: Vnode, uio: Uio, flags: IoFlag): Errno {
-  if (!(uio.offset >= 0)) return E.EINVAL;
-  if ((flags & (IoFlag.DIRECT | IoFlag.NOREUSE)) !== 0) return WOULD_BLOCK;
-  const most = Math.min(uio.resid, vp.size - uio.offset);
-  if (most <= 0) return E.OK;
-  const left = uio.resid - most;
-  if (readResident(vp, uio, most) !== E.OK || uio.resid > left) return WOULD_BLOCK;
+  const { offset, resid } = uio;
+  if (!(offset >= 0)) return E.EINVAL;
+  if ((flags & SLEEPS) !== 0) return WOULD_BLOCK;
+  const most = Math.min(resid, vp.size - offset);
+  if (most <= 0) return OK;
+  if (readResident(vp, uio, most) !== OK || uio.resid > resid - most) return WOULD_BLOCK;
   const node = vtog(vp);
-  noteRead(vp, node);
+  if ((vp.mount.flags & TIMELESS) === 0) node.ops.markUpdate(vp, ACCESSED);
   node.nextRead = uio.offset;
-  return E.OK;
+  return OK;
 }
 
 /**
@@ -49,7 +56,7 @@ export function genfsReadNow(vp: Vnode, uio: Uio, flags: IoFlag): Errno {
 export function* genfsRead(vp: Vnode, uio: Uio, flags: IoFlag): Sleeps<Errno> {
   if (!(uio.offset >= 0)) return E.EINVAL;
   if (uio.resid === 0 || uio.offset >= vp.size) return E.OK;
-  noteRead(vp, vtog(vp));
+  if ((vp.mount.flags & TIMELESS) === 0) vtog(vp).ops.markUpdate(vp, ACCESSED);
   if ((flags & IoFlag.DIRECT) !== 0) yield* directio(vp, uio, flags);
   const reader = new Reader(vp, uio, (flags & IoFlag.NOREUSE) !== 0);
   let error: Errno = E.OK;
@@ -139,11 +146,4 @@ function* readAhead(vp: Vnode, offset: FileOffset): Sleeps<void> {
   request.count = Math.min(WINDOW / PAGE_SIZE, Math.ceil((vp.size - offset) / PAGE_SIZE));
   request.flags = Pgo.NOBLOCKALLOC | Pgo.NOTIMESTAMP;
   yield* getpages(vp, request);
-}
-
-/** The file is looked at. */
-function noteRead(vp: Vnode, node: GenfsNode): void {
-  if ((vp.mount.flags & (MountFlag.NOATIME | MountFlag.RDONLY)) === 0) {
-    node.ops.markUpdate(vp, GopUpdate.ACCESSED);
-  }
 }

@@ -82,12 +82,7 @@ export function writeResident(vp: Vnode, uio: Uio, most: Bytes): Errno {
 }
 
 /** Copy between busy pages, `pages[0]` being at `start` in the file, and the uio: up to `most` bytes, or to the first that is missing. @returns OK; EFAULT. */
-export function moveBusy(
-  pages: Int32Array,
-  start: FileOffset,
-  uio: Uio,
-  most: Bytes,
-): Errno {
+export function moveBusy(pages: Int32Array, start: FileOffset, uio: Uio, most: Bytes): Errno {
   let left = most;
   while (left > 0) {
     let index = pageOf(uio.offset - start);

@@ -19,7 +19,7 @@ import { RW_WRITER } from "@physio/sched";
 import type { Mount } from "./mount.ts";
 import type { NameiOptions, ParentLookup } from "./namei.ts";
 import { lookupIn, lookupParent, namei } from "./namei.ts";
-import type { AttributeChanges, NewFile, Vnode } from "./vnode.ts";
+import type { AttributeChanges, NewFile, Vnode, VnodeOps } from "./vnode.ts";
 import { vnLock, vnUnlock } from "./vnode-io.ts";
 
 /** Whose a new file is, and what may be done with it. */
@@ -47,11 +47,17 @@ export function* vnRelease(vp: Vnode): Sleeps<void> {
   yield* vp.mount.vnodes.releaseNow(vp);
 }
 
-/** @throws {ErrnoError} EROFS; EOPNOTSUPP: the file system has no such operation. */
-export function writable<T>(mount: Mount, operation: T | undefined, path: string): T {
+/** The operations that change something. */
+type WritingOps = Required<
+  Pick<VnodeOps, "make" | "remove" | "rmdir" | "link" | "rename" | "setattr">
+>;
+
+/** The operations of a vnode, `name` among them. @throws {ErrnoError} EROFS; EOPNOTSUPP: the file system has none such. */
+export function writingOps(vp: Vnode, name: keyof WritingOps, path: string): WritingOps {
+  const { mount, ops } = vp;
   if (mount.readOnly) throw new ErrnoError(E.EROFS, path);
-  if (operation !== undefined) return operation;
-  throw new ErrnoError(E.EOPNOTSUPP, `${path}: ${mount.ops.fsName} cannot do that`);
+  if (name in ops) return ops as WritingOps;
+  throw new ErrnoError(E.EOPNOTSUPP, `${path}: ${mount.ops.fsName} has no ${name}`);
 }
 
 /** Run `body` in a transaction of the mount and of its journal. @throws {ErrnoError} the journal's error. */
@@ -137,8 +143,7 @@ function* makeNew(root: Vnode, path: string, file: NewFile): Sleeps<Vnode> {
 
 /** => the directory is locked and has no such name. */
 function* makeAt({ dvp, name }: ParentLookup, path: string, file: NewFile): Sleeps<Vnode> {
-  const make = writable(dvp.mount, dvp.ops.make, path);
-  const made = yield* make(dvp, name, file);
+  const made = yield* writingOps(dvp, "make", path).make(dvp, name, file);
   dvp.mount.names.enter(dvp, name, made);
   return made;
 }
@@ -230,10 +235,10 @@ export function* makeLink(root: Vnode, from: string, path: string, toRoot = root
 function* linkAt(at: ParentLookup, path: string, vp: Vnode, found: Vnode | null): Sleeps<void> {
   const { dvp, name } = at;
   if (found !== null) throw new ErrnoError(E.EEXIST, path);
-  const link = writable(dvp.mount, dvp.ops.link, path);
+  const ops = writingOps(dvp, "link", path);
   yield* locked([vp], function* () {
     if (vp.ops.getattr(vp).links === 0) throw new ErrnoError(E.ENOENT, path);
-    yield* link(dvp, name, vp);
+    yield* ops.link(dvp, name, vp);
   });
   dvp.mount.names.enter(dvp, name, vp);
 }
@@ -246,8 +251,8 @@ export function* unlinkPath(root: Vnode, path: string): Sleeps<void> {
       if (vp === null) throw new ErrnoError(E.ENOENT, path);
       if (vp.type === "directory") throw new ErrnoError(E.EISDIR, path);
       if (at.trailingSlash) throw new ErrnoError(E.ENOTDIR, path);
-      const remove = writable(dvp.mount, dvp.ops.remove, path);
-      yield* locked([vp], () => remove(dvp, name, vp));
+      const ops = writingOps(dvp, "remove", path);
+      yield* locked([vp], () => ops.remove(dvp, name, vp));
       dvp.mount.names.enter(dvp, name, null);
     });
   });
@@ -264,8 +269,8 @@ export function* removeDirectory(root: Vnode, path: string): Sleeps<void> {
       if (vp === null) throw new ErrnoError(E.ENOENT, path);
       if (vp.type !== "directory") throw new ErrnoError(E.ENOTDIR, path);
       if (vp === dvp) throw new ErrnoError(E.EIO, `${path}: the directory is in itself`);
-      const rmdir = writable(dvp.mount, dvp.ops.rmdir, path);
-      yield* locked([vp], () => rmdir(dvp, name, vp));
+      const ops = writingOps(dvp, "rmdir", path);
+      yield* locked([vp], () => ops.rmdir(dvp, name, vp));
       dvp.mount.names.purgeVnode(vp);
       dvp.mount.names.enter(dvp, name, null);
     });
@@ -300,6 +305,6 @@ function* change(vp: Vnode, path: string, changes: AttributeChanges): Sleeps<voi
       throw new ErrnoError(E.EINVAL, `${path}: ${vp.type}, size ${size}`);
     }
   }
-  const setattr = writable(vp.mount, vp.ops.setattr, path);
-  yield* changing(vp.mount, path, () => locked([vp], () => setattr(vp, changes)));
+  const ops = writingOps(vp, "setattr", path);
+  yield* changing(vp.mount, path, () => locked([vp], () => ops.setattr(vp, changes)));
 }

@@ -12,7 +12,7 @@ import type { Errno } from "@physio/kern";
 import { Errno as E, ErrnoError } from "@physio/kern";
 import type { Sleeps } from "@physio/sched";
 import { RW_READER, RW_WRITER } from "@physio/sched";
-import { changing, checkAlive, locked, vnRelease, withParent, writable } from "./calls.ts";
+import { changing, checkAlive, locked, vnRelease, withParent, writingOps } from "./calls.ts";
 import type { ParentLookup } from "./namei.ts";
 import { lookupIn } from "./namei.ts";
 import type { Vnode } from "./vnode.ts";
@@ -163,13 +163,13 @@ function* changeNames(rename: Rename, tree: boolean): Sleeps<boolean> {
   if (!tree && source.type === "directory") return false;
   if (source === target) return true;
   checkTypes(rename, source, target);
-  const operation = writable(from.dvp.mount, from.dvp.ops.rename, rename.paths);
+  const ops = writingOps(from.dvp, "rename", rename.paths);
   const files = target === null ? [source] : [source, target].toSorted((a, b) => a.ino - b.ino);
   if (files.some((vp) => vp === from.dvp || vp === to.dvp)) {
     throw rename.fail(E.EIO, "a directory is in itself");
   }
   yield* locked(files, () =>
-    operation(
+    ops.rename(
       { dvp: from.dvp, name: from.name, vp: source },
       { dvp: to.dvp, name: to.name, vp: target },
     ),

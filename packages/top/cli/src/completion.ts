@@ -73,7 +73,8 @@ function zsh(program: Command): string {
       .join(" \\\n");
   };
   const cases = commandsOf(program).map((command) => {
-    const rest = command.name() === "completion" ? `'*:shell:(${SHELLS.join(" ")})'` : `'*:file:_files'`;
+    const rest =
+      command.name() === "completion" ? `'*:shell:(${SHELLS.join(" ")})'` : `'*:file:_files'`;
     const specs = [...optionsOf(command).map(spec), `      ${rest}`];
     return `    ${command.name()}) _arguments \\\n${specs.join(" \\\n")} ;;`;
   });
@@ -112,9 +113,12 @@ function fish(program: Command): string {
       const { short, long } = option;
       const flags = [short ? `-s ${short.slice(1)}` : "", long ? `-l ${long.slice(2)}` : ""];
       const choices = option.argChoices?.join(" ");
-      const value = choices === undefined ? (option.required ? "-r" : "") : `-x -a ${quoted(choices)}`;
+      const value =
+        choices === undefined ? (option.required ? "-r" : "") : `-x -a ${quoted(choices)}`;
       const parts = ["complete -c physio", `-n ${when}`, ...flags, value];
-      lines.push([...parts.filter((part) => part !== ""), `-d ${quoted(option.description)}`].join(" "));
+      lines.push(
+        [...parts.filter((part) => part !== ""), `-d ${quoted(option.description)}`].join(" "),
+      );
     }
   }
   const shells = quoted(SHELLS.join(" "));

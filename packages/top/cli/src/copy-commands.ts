@@ -144,13 +144,16 @@ class CopyRun {
     const quiet = json === true || !process.stderr.isTTY;
     const total = quiet ? 0 : await this.#total(sources, recursive === true);
     const bar = progressBar(total / MiB, quiet);
-    let moved = 0;
+    let moved: number = 0;
     const copier = new Copier(
       { recursive: recursive === true, preserve: preserve === true, lasting: fsync === true },
       {
         point: () => this.#point(),
         copied: (from, into) => this.#copied(from, into),
-        moved: (bytes, name) => bar.update(Math.floor((moved += bytes) / MiB), name),
+        moved: (bytes, name) => {
+          moved += bytes;
+          bar.update(Math.floor(moved / MiB), name);
+        },
         failed: (error) => this.#failed(error),
       },
     );

@@ -123,17 +123,24 @@ function* judgeOne(
   way: IoWay,
 ): Sleeps<CopiedWay> {
   const entries = manifest.entries.map(copyOf);
-  const report = yield* verifyImage(session.machine, mount, { entries }, {
-    newHasher,
-    below: `/${way}`,
-  });
+  const report = yield* verifyImage(
+    session.machine,
+    mount,
+    { entries },
+    {
+      newHasher,
+      below: `/${way}`,
+    },
+  );
   const { files, directories, others, bytes, failures } = report;
   return { way, files, directories, others, bytes, failures };
 }
 
 /** What a copy's entry says: all that cp -rp keeps. The size of a directory is its own affair. */
-function copyOf({ ino, links, sectors, size, ...kept }: ManifestEntry): ManifestEntry {
-  return size === undefined || kept.type === "directory" ? kept : { ...kept, size };
+function copyOf(entry: ManifestEntry): ManifestEntry {
+  const own = new Set(["ino", "links", "sectors", ...(entry.type === "directory" ? ["size"] : [])]);
+  const kept = Object.entries(entry).filter(([name]) => !own.has(name));
+  return Object.fromEntries(kept) as unknown as ManifestEntry;
 }
 
 function judgeByE2fsck(image: string): CopyReport["e2fsck"] {

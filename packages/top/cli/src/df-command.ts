@@ -40,10 +40,7 @@ function row(usage: Usage): string[] {
 const HEAD = ["image", "type", "1K-blocks", "used", "available", "capacity", "iused", "ifree"];
 
 /** @returns the exit code. */
-export async function dfCommand(
-  texts: readonly string[],
-  options: CommonOptions,
-): Promise<number> {
+export async function dfCommand(texts: readonly string[], options: CommonOptions): Promise<number> {
   return await withSession(options, async (session) => {
     const usages: Usage[] = [];
     let failures = 0;

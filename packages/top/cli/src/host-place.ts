@@ -18,7 +18,8 @@ const SET_ID = 0o6000;
 const bytesOf = (path: string): Buffer => Buffer.from(encodeName(path));
 
 /** Do something with a host file. @throws {ErrnoError} the host's error, with the path. */
-function host<T>(path: string, what: string, body: (bytes: Buffer) => T): T {
+// biome-ignore lint/correctness/useYield: the host answers at once
+function* host<T>(path: string, what: string, body: (bytes: Buffer) => T): Sleeps<T> {
   try {
     return body(bytesOf(path));
   } catch (error) {
@@ -73,16 +74,16 @@ class HostSource implements Source {
     this.#hole = blocks === 0 && size > HOLE_UNIT ? size : 0;
   }
 
-  *skipHole(at: FileOffset): Sleeps<FileOffset> {
-    return Math.max(at, this.#hole);
+  skipHole(at: FileOffset): Sleeps<FileOffset> {
+    return host(this.#path, "read", () => Math.max(at, this.#hole));
   }
 
-  *read(at: FileOffset, into: Uint8Array): Sleeps<Bytes> {
+  read(at: FileOffset, into: Uint8Array): Sleeps<Bytes> {
     return host(this.#path, "read", () => fs.readSync(this.#fd, into, 0, into.length, at));
   }
 
-  *close(): Sleeps<void> {
-    fs.closeSync(this.#fd);
+  close(): Sleeps<void> {
+    return host(this.#path, "close", () => fs.closeSync(this.#fd));
   }
 }
 
@@ -96,22 +97,22 @@ class HostTarget implements Target {
     this.#fd = fd;
   }
 
-  *write(at: FileOffset, from: Uint8Array): Sleeps<void> {
-    host(this.#path, "write", () => {
+  write(at: FileOffset, from: Uint8Array): Sleeps<void> {
+    return host(this.#path, "write", () => {
       for (let done = 0; done < from.length; )
         done += fs.writeSync(this.#fd, from, done, from.length - done, at + done);
     });
   }
 
-  *end(size: Bytes, lasting: boolean): Sleeps<void> {
-    host(this.#path, "write", () => {
+  end(size: Bytes, lasting: boolean): Sleeps<void> {
+    return host(this.#path, "write", () => {
       if (fs.fstatSync(this.#fd).size < size) fs.ftruncateSync(this.#fd, size);
       if (lasting) fs.fsyncSync(this.#fd);
     });
   }
 
-  *close(): Sleeps<void> {
-    fs.closeSync(this.#fd);
+  close(): Sleeps<void> {
+    return host(this.#path, "close", () => fs.closeSync(this.#fd));
   }
 }
 
@@ -130,7 +131,7 @@ export class HostPlace implements Place {
     return directory.endsWith("/") ? directory + name : `${directory}/${name}`;
   }
 
-  *stat(path: string, follow: boolean): Sleeps<FileInfo | null> {
+  stat(path: string, follow: boolean): Sleeps<FileInfo | null> {
     return host(path, "cannot look at it", (bytes) => {
       const options = { throwIfNoEntry: false } as const;
       const stat = follow ? fs.statSync(bytes, options) : fs.lstatSync(bytes, options);
@@ -138,49 +139,53 @@ export class HostPlace implements Place {
     });
   }
 
-  *list(path: string): Sleeps<string[]> {
+  list(path: string): Sleeps<string[]> {
     return host(path, "cannot list it", (bytes) =>
-      fs.readdirSync(bytes, { encoding: "buffer" }).sort(Buffer.compare).map((name) => decodeName(name)),
+      fs
+        .readdirSync(bytes, { encoding: "buffer" })
+        .sort((a, b) => a.compare(b))
+        .map((name) => decodeName(name)),
     );
   }
 
-  *readlink(path: string): Sleeps<string> {
+  readlink(path: string): Sleeps<string> {
     return host(path, "cannot read it", (bytes) =>
       decodeName(fs.readlinkSync(bytes, { encoding: "buffer" })),
     );
   }
 
-  *open(path: string): Sleeps<Source> {
+  open(path: string): Sleeps<Source> {
     const flags = fs.constants.O_RDONLY | (fs.constants.O_NONBLOCK ?? 0); // a FIFO must not block
     return host(path, "cannot open", (bytes) => new HostSource(path, fs.openSync(bytes, flags)));
   }
 
-  *create(path: string, info: FileInfo): Sleeps<Target> {
+  create(path: string, info: FileInfo): Sleeps<Target> {
     return host(path, "cannot create", (bytes) => {
       return new HostTarget(path, fs.openSync(bytes, "w", info.mode & ~SET_ID));
     });
   }
 
-  *makeDirectory(path: string, mode: number): Sleeps<void> {
-    host(path, "cannot make", (bytes) => fs.mkdirSync(bytes, mode));
+  makeDirectory(path: string, mode: number): Sleeps<void> {
+    return host(path, "cannot make", (bytes) => fs.mkdirSync(bytes, mode));
   }
 
-  *makeSymlink(path: string, target: string): Sleeps<void> {
-    host(path, "cannot make", (bytes) => fs.symlinkSync(bytesOf(target), bytes));
+  makeSymlink(path: string, target: string): Sleeps<void> {
+    return host(path, "cannot make", (bytes) => fs.symlinkSync(bytesOf(target), bytes));
   }
 
-  // biome-ignore lint/correctness/useYield: the host answers at once
-  *makeSpecial(path: string, info: FileInfo): Sleeps<void> {
-    throw new ErrnoError(Errno.EOPNOTSUPP, `${path}: a ${info.type} cannot be made on the host`);
+  makeSpecial(path: string, info: FileInfo): Sleeps<void> {
+    return host(path, "cannot make", () => {
+      throw new ErrnoError(Errno.EOPNOTSUPP, `${path}: a ${info.type} cannot be made on the host`);
+    });
   }
 
-  *setMode(path: string, mode: number): Sleeps<void> {
-    host(path, "cannot change its mode", (bytes) => fs.chmodSync(bytes, mode));
+  setMode(path: string, mode: number): Sleeps<void> {
+    return host(path, "cannot change its mode", (bytes) => fs.chmodSync(bytes, mode));
   }
 
-  *preserve(path: string, info: FileInfo): Sleeps<void> {
+  preserve(path: string, info: FileInfo): Sleeps<void> {
     const { uid, gid, atime, mtime } = info;
-    host(path, "cannot keep its attributes", (bytes) => {
+    return host(path, "cannot keep its attributes", (bytes) => {
       const owned = tryOwner(bytes, uid, gid);
       if (info.type === "symlink") {
         fs.lutimesSync(bytes, atime, mtime);
@@ -191,12 +196,12 @@ export class HostPlace implements Place {
     });
   }
 
-  *remove(path: string): Sleeps<void> {
-    host(path, "cannot remove", (bytes) => fs.unlinkSync(bytes));
+  remove(path: string): Sleeps<void> {
+    return host(path, "cannot remove", (bytes) => fs.unlinkSync(bytes));
   }
 
-  *removeDirectory(path: string): Sleeps<void> {
-    host(path, "cannot remove", (bytes) => fs.rmdirSync(bytes));
+  removeDirectory(path: string): Sleeps<void> {
+    return host(path, "cannot remove", (bytes) => fs.rmdirSync(bytes));
   }
 }
 

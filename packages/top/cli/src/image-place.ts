@@ -162,7 +162,11 @@ export class ImagePlace implements Place {
   }
 
   *open(path: string): Sleeps<Source> {
-    return new ImageSource(this.nameOf(path), yield* named(this.nameOf(path), namei(this.root, path)), this.#io);
+    return new ImageSource(
+      this.nameOf(path),
+      yield* named(this.nameOf(path), namei(this.root, path)),
+      this.#io,
+    );
   }
 
   *create(path: string, info: FileInfo): Sleeps<Target> {

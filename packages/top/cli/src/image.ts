@@ -151,7 +151,7 @@ async function unpack(path: string): Promise<SparseMedia> {
 
 /** Open the file. @throws {ErrnoError} the host's; EISDIR; EINVAL: no regular file. */
 function openFile(path: string, writable: boolean): { fd: number; size: number } {
-  const { O_RDONLY, O_RDWR, O_NONBLOCK = 0 } = constants;
+  const { O_RDONLY, O_RDWR, O_NONBLOCK } = constants;
   let fd = -1;
   try {
     fd = openSync(path, (writable ? O_RDWR : O_RDONLY) | O_NONBLOCK); // a FIFO must not block

@@ -6,7 +6,16 @@
  * least. A lock dies with its process: one whose process is gone, or whose number another process has
  * now, is removed. The locks bind this program only.
  */
-import { linkSync, readdirSync, readFileSync, realpathSync, renameSync, statSync, unlinkSync, writeFileSync } from "node:fs";
+import {
+  linkSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { Errno, ErrnoError } from "@physio/kern";
@@ -121,7 +130,6 @@ export class ImageLock {
       for (let n = 0; own === null; n++) {
         const path = `${writer}.${process.pid}.${n}`;
         if (claim(path)) own = path;
-        else if (n === 0 && liveHolder(path) === null && claim(path)) own = path;
       }
     } catch {
       own = null; // a folder that is not ours

@@ -37,7 +37,7 @@ export interface MkfsOptions {
 
 /** Open the image, made if it is not there. @throws {ErrnoError} the host's; EINVAL: no regular file. */
 function openForMaking(path: string): { fd: number; isNew: boolean } {
-  const { O_RDWR, O_CREAT, O_NONBLOCK = 0 } = constants;
+  const { O_RDWR, O_CREAT, O_NONBLOCK } = constants;
   const isNew = !existsSync(path);
   let fd = -1;
   try {

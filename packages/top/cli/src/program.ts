@@ -230,7 +230,9 @@ function addOthers(program: Command, done: Done): void {
 /** The commands; each sets the exit code through `done`. */
 function build(done: Done): Command {
   const program = new Command("physio")
-    .description("The BSD I/O memory path: disk images, read and written through every layer of it.")
+    .description(
+      "The BSD I/O memory path: disk images, read and written through every layer of it.",
+    )
     .version(version(), "--version")
     .exitOverride()
     .configureOutput({

@@ -57,7 +57,9 @@ function printCopies(copies: CopyReport): void {
   const { e2fsck, ways } = copies;
   const agree = ways.every((way) => way.failures.length === 0);
   print(`our reader  ${verdict(agree, "every copy agrees with the manifest", "copies differ")}`);
-  print(`e2fsck -fn  ${e2fsck === null ? "not installed" : verdict(e2fsck.clean, "clean", e2fsck.text)}`);
+  print(
+    `e2fsck -fn  ${e2fsck === null ? "not installed" : verdict(e2fsck.clean, "clean", e2fsck.text)}`,
+  );
   for (const { way, failures } of ways) {
     for (const f of failures.slice(0, SHOWN)) {
       print(`${colours.red("FAIL")} ${way}:${f.path}: ${f.reason}`);

@@ -220,12 +220,7 @@ export class Session {
   }
 }
 
-function* mountDisk(
-  m: Machine,
-  name: string,
-  media: Media,
-  choices: MountChoices,
-): Sleeps<Mount> {
+function* mountDisk(m: Machine, name: string, media: Media, choices: MountChoices): Sleeps<Mount> {
   const disk = yield* m.attachDisk(name, media);
   return yield* m.mount(disk, choices);
 }

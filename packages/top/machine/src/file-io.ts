@@ -149,11 +149,12 @@ export class FileIo {
 /** The file ends at `size`. => no vnode is locked. @throws {ErrnoError} EFBIG, EIO, ENOMEM; EROFS. */
 export function* setFileSize(vp: Vnode, size: Bytes): Sleeps<void> {
   if (vp.size === size) return;
-  const { setattr } = vp.ops;
-  if (setattr === undefined || vp.mount.readOnly) throw new ErrnoError(E.EROFS, `inode ${vp.ino}`);
+  const { ops } = vp;
+  if (ops.setattr === undefined || vp.mount.readOnly)
+    throw new ErrnoError(E.EROFS, `inode ${vp.ino}`);
   yield* vnLock(vp, RW_WRITER);
   try {
-    yield* setattr(vp, { size });
+    yield* ops.setattr(vp, { size });
   } finally {
     vnUnlock(vp);
   }

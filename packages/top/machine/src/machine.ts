@@ -271,7 +271,11 @@ export class Machine {
     sysctls.add("vm.reclaimed", "Pages taken back because memory was short", () => pages.reclaimed);
     sysctls.add("vfs.bufcache.hits", "Metadata blocks found cached", () => cache.hits);
     sysctls.add("vfs.bufcache.misses", "Metadata blocks read", () => cache.misses);
-    sysctls.add("vfs.syncer.worklist", "Vnodes that may have something to write", () => syncer.length);
+    sysctls.add(
+      "vfs.syncer.worklist",
+      "Vnodes that may have something to write",
+      () => syncer.length,
+    );
     sysctls.add("vfs.syncer.visits", "Vnodes that the syncer looked at", () => syncer.visits);
     sysctls.add("vfs.syncer.givenup", "Vnodes whose writes failed too often", () => syncer.givenUp);
     sysctls.add(

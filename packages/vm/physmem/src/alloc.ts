@@ -79,7 +79,7 @@ export class FrameSource {
     this.#reserves = lowReserves(this.frames, lowReserve);
     const held = this.#reserves.reduce((sum, frames) => sum + frames, 0);
     const most = this.frames.totalFrames - held;
-    this.pressure = new Pressure(most, held, () => this.#plainFrames(), this.counters);
+    this.pressure = new Pressure(most, held, () => this.plainFrames(), this.counters);
     this.#cache = new FrameCache(this.frames);
     this.#search = new ContigSearch(this.frames, this.#cache, this.#reserves);
     this.#check = verify === null ? null : new FrameCheck(verify, this.frames.sections.length);
@@ -265,7 +265,7 @@ export class FrameSource {
   }
 
   /** Free frames that a plain request may have. */
-  #plainFrames(): number {
+  plainFrames(): number {
     let free = 0;
     for (let pool = 0; pool < this.#reserves.length; pool++)
       free += Math.max(0, this.#poolFree[pool] + this.#cached[pool] - this.#reserves[pool]);

@@ -217,6 +217,11 @@ export class PhysMem {
     return cls === undefined ? this.#source.freeIn(domain) : this.#source.freeFor(domain, cls);
   }
 
+  /** Free frames that requests without `high` may have, of all domains; marks aside. */
+  get plainFrames(): number {
+    return this.#source.plainFrames();
+  }
+
   /** Frames that requests without `high` leave below 16 MiB, and from there to 4 GiB. */
   get lowReserve(): LowReserve {
     return [this.#source.lowReserve(0), this.#source.lowReserve(1)];

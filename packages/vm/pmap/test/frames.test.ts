@@ -17,8 +17,12 @@ function bench(attr: Enter = 0, cache = false) {
   for (const [i, frame] of mapped.entries()) m.pmap.enter(VA + i * PAGE_SIZE, frame, RW, attr);
   const bytes = (first: number) =>
     Uint8Array.from({ length: PAGE_SIZE }, (_, i) => (i * 7 + first) % 251);
-  mapped.forEach((frame, i) => m.b.cpu.writeFrame(frame, 0, bytes(i), 0, PAGE_SIZE, attrOf(attr)));
-  file.forEach((frame, i) => m.b.cpu.writeFrame(frame, 0, bytes(100 + i), 0, PAGE_SIZE));
+  for (const [i, frame] of mapped.entries()) {
+    m.b.cpu.writeFrame(frame, 0, bytes(i), 0, PAGE_SIZE, attrOf(attr));
+  }
+  for (const [i, frame] of file.entries()) {
+    m.b.cpu.writeFrame(frame, 0, bytes(100 + i), 0, PAGE_SIZE);
+  }
   return { ...m, mapped, file };
 }
 
@@ -69,7 +73,7 @@ test("copies stop at the first page that may not be accessed, and mark those bef
   const m = bench();
   m.pmap.protect(VA + PAGE_SIZE, PAGE_SIZE, Prot.READ);
   const bits = () => m.mapped.map((f) => m.mem.section(f).pmapBits[f & ROW_MASK]);
-  m.mapped.forEach((f) => (m.mem.section(f).pmapBits[f & ROW_MASK] = 0));
+  for (const f of m.mapped) m.mem.section(f).pmapBits[f & ROW_MASK] = 0;
   expect(m.space.copyoutFrames(VA + 4000, m.file[0], 0, 200)).toBe(PAGE_SIZE - 4000);
   expect(bits()).toEqual([PmapBit.REFERENCED | PmapBit.MODIFIED, 0, 0, 0]);
   expect(m.space.copyinFrames(VA + 4000, m.file[0], 0, 200)).toBe(200);
@@ -91,6 +95,10 @@ test("a space of the host's moves as much as it has room for, also from a part o
     m.b.cpu.readFrame(m.file[3], 1000, page, 0, 100);
     expect(page.subarray(0, 100)).toEqual(new Uint8Array(100).fill(value));
   }
+  all.fill(3, 0, 120);
+  expect(host.copyinFrames(10, m.file[3], 1000, 100)).toBe(100);
+  m.b.cpu.readFrame(m.file[3], 1000, page, 0, 100);
+  expect(page.subarray(0, 100)).toEqual(all.subarray(110, 210));
   expect(host.copyinFrames(300, m.file[3], 0, 10)).toBe(0);
   host.close();
 });

@@ -108,7 +108,7 @@ export class PageDaemon {
       yield* this.#scan();
       this.#balance();
       // Who waits needs frames, not promises: see what comes of the writes.
-      while (pages.paging > 0 && pages.mem.freeFrames < this.targets.freeMin) {
+      while (pages.paging > 0 && pages.supply.free < this.targets.freeMin) {
         yield* pages.sched.sleep(pages.queues, "pdwait");
       }
       this.#note(pages.freed - before);
@@ -122,8 +122,8 @@ export class PageDaemon {
 
   /** Frames that are missing to the target, with those that are on their way. */
   #missing(): number {
-    const { mem, paging } = this.#pages;
-    return this.targets.freeTarget - mem.freeFrames - paging;
+    const { supply, paging } = this.#pages;
+    return this.targets.freeTarget - supply.free - paging;
   }
 
   /** Once round the inactive queue, at most. @bsd #Y uvmpd_scan_queue */

@@ -53,7 +53,9 @@ class Node {
     const leaf = level === 0;
     this.words = new Int32Array(leaf ? TAG_WORDS + SLOTS : TAG_WORDS);
     if (leaf) this.words.fill(NONE, TAG_WORDS);
-    this.children = leaf ? (NO_CHILDREN as (Node | null)[]) : new Array<Node | null>(SLOTS).fill(null);
+    this.children = leaf
+      ? (NO_CHILDREN as (Node | null)[])
+      : new Array<Node | null>(SLOTS).fill(null);
   }
 }
 

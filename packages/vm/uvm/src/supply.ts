@@ -34,6 +34,8 @@ export class FrameSupply {
   /** With fewer frames free or on their way than this, the page daemon is wanted; 0: there is none. */
   #wakeBelow: number;
   #wake: () => void;
+  /** Frames of low reach that pages never get, unless others have taken some. */
+  readonly #held: number;
   /** With more frames free than this, a page gets one and nobody need be told. */
   #ample: number;
   readonly #pages: UvmPages;
@@ -50,7 +52,8 @@ export class FrameSupply {
     this.waiting = 0;
     this.exhaustions = 0;
     this.#wakeBelow = 0;
-    this.#ample = this.reserved;
+    this.#held = mem.lowReserve[0] + mem.lowReserve[1];
+    this.#ample = this.reserved + this.#held;
     this.#wake = nothing;
     this.#pages = pages;
     this.#allocFrame = allocFrame;
@@ -63,8 +66,13 @@ export class FrameSupply {
   /** From now on `wake` is called when fewer than `wakeBelow` frames are free or will be. */
   attach(wakeBelow: number, wake: () => void): void {
     this.#wakeBelow = wakeBelow;
-    this.#ample = Math.max(this.reserved, wakeBelow);
+    this.#ample = Math.max(this.reserved, wakeBelow) + this.#held;
     this.#wake = wake;
+  }
+
+  /** Free frames that pages may have, the reserve among them. */
+  get free(): number {
+    return this.#pages.mem.plainFrames;
   }
 
   /** A frame for a page. @returns NO_FRAME: there is none to be had now. */
@@ -72,13 +80,13 @@ export class FrameSupply {
     if (this.#allocFrame !== null) return this.#allocFrame();
     const { mem, paging } = this.#pages;
     if (mem.freeFrames > this.#ample) return mem.allocFrame(); // none of what follows: 10 ns less
-    while (mem.freeFrames <= this.reserved && this.#reclaim());
-    const free = mem.freeFrames;
+    while (this.free <= this.reserved && this.#reclaim());
+    const { free } = this;
     if (free + paging <= this.#wakeBelow) this.#wake(); // this one counts
     if (free > this.reserved || this.#pages.inDaemon) return mem.allocFrame();
     // Others' caches give way too, before a page goes into the reserve.
     if (this.reserved > 0 && !mem.pressure.reclaim(1)) return NO_FRAME;
-    return mem.freeFrames > this.reserved || this.reserved === 0 ? mem.allocFrame() : NO_FRAME;
+    return this.free > this.reserved || this.reserved === 0 ? mem.allocFrame() : NO_FRAME;
   }
 
   /**

@@ -122,6 +122,7 @@ test("all tagged pages of a dense object are gathered, whatever the range and th
     const into = new Float64Array(room);
     const found = index.gather(DIRTY, from, end, into);
     const wanted = dirty.filter((page) => page >= from && page < end).slice(0, room);
+    expect(found).toBe(wanted.length);
     expect([...into.subarray(0, found)], `from ${from} to ${end}`).toEqual(wanted);
   }
 });

@@ -5,13 +5,13 @@
  * misaligned through the page cache.
  */
 
-import { Process, Testbed, truncate } from "@physio-internal/fsx";
 import type { Bytes, Errno, FileOffset } from "@physio/kern";
 import { Errno as E, errnoName, MiB } from "@physio/kern";
 import { pc32BitDma } from "@physio/machine";
 import type { Sleeps } from "@physio/sched";
 import type { Vnode } from "@physio/vfs";
 import { IoFlag, vnFsync } from "@physio/vfs";
+import { Process, Testbed, truncate } from "@physio-internal/fsx";
 import { crc32 } from "../genfs/pattern.ts";
 import { LinuxBlocks } from "./linux-blocks.ts";
 import type { FileOp } from "./vectors.ts";

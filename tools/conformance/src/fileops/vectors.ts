@@ -67,7 +67,8 @@ export function readSequences(path: string): Sequence[] {
   const ops = readScenarios<FileOp>(path, fault);
   const name = basename(path);
   const entry = manifestEntry(join(dirname(path), "manifest.json"), name);
-  const stated = /-b (\d+)/.exec(String(entry?.mke2fs ?? ""))?.[1];
+  const made = entry?.mke2fs;
+  const stated = /-b (\d+)/.exec(typeof made === "string" ? made : "")?.[1];
   const named = /-([124])k\b/.exec(name)?.[1];
   const fromName = named === undefined ? DEFAULT_BLOCK : Number(named) * KiB;
   const blockSize = stated === undefined ? fromName : Number(stated);
