@@ -19,6 +19,8 @@ import { runWorker } from "./worker.ts";
 
 const x = { unit: "x" } as const;
 const published = { ...x, gate: null, goal: null } as const;
+// Aims that are not reached yet, so that the gates are looser: T5 0.5, T5i 0.25, T6i 0.91, P1 2, T7 2.5. A quarter
+// of a hit on this version of memfs, and almost all of its read of 64 KiB, is the copy, which nobody can do without.
 const ROWS: readonly Row[] = Object.freeze([
   { id: "T5", title: "4 KiB hit to the host's memory over memfs", ...x, gate: 0.65, goal: 0.25 },
   { id: "T5i", title: "4 KiB hit to simulated memory over memfs", ...x, gate: 0.75, goal: 0.125 },
@@ -42,9 +44,9 @@ const ROWS: readonly Row[] = Object.freeze([
   },
 ]);
 const GARBAGE_ROWS: readonly Row[] = Object.freeze([
-  { id: "P2", title: "garbage per read or request that hits", unit: "B", gate: 1, goal: 0 },
-  // A boxed number for the address, where V8 does not inline the call that takes it.
-  { id: "P2w", title: "garbage per write that hits", unit: "B", gate: 17, goal: 0 },
+  { id: "P2", title: "garbage per hit, the host's memory", unit: "B", gate: 1, goal: 0 },
+  // A boxed number, 16 bytes, for an address above 2^31 where V8 does not inline the call that takes it.
+  { id: "P2i", title: "garbage per hit, simulated memory", unit: "B", gate: 17, goal: 0 },
 ]);
 const SCAN_ROWS: readonly Row[] = Object.freeze([
   { id: "T7", title: "410 dirty pages of 4096 over a C bitmap", ...x, gate: 3, goal: 1.5 },
@@ -84,11 +86,10 @@ function worst(found: Readonly<Record<string, number>>, names: readonly string[]
 function measureGarbage(): Measured {
   const flags = { nodeFlags: GARBAGE_FLAGS };
   const found = runWorker<Record<string, number>>("file-garbage", null, flags);
-  const hits = ["hit out", "hit in", "read out", "read in", "locked"];
   return {
     outcomes: new Map([
-      ["P2", worst(found, hits)],
-      ["P2w", worst(found, ["write out", "write in"])],
+      ["P2", worst(found, ["hit out", "read out", "write out", "locked"])],
+      ["P2i", worst(found, ["hit in", "read in", "write in"])],
     ]),
     charts: [],
   };

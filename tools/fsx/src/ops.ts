@@ -5,7 +5,7 @@
  * list is a list too.
  */
 import type { Bytes } from "@physio/kern";
-import { KiB } from "@physio/kern";
+import { KiB, MiB } from "@physio/kern";
 import type { RandomSource } from "@physio/sched";
 
 /** Everything that can be done. */
@@ -45,6 +45,8 @@ export interface FlagSet {
   readonly weights: Partial<Record<OpKind, number>>;
   /** Offsets and lengths are multiples of it; 1: any. */
   readonly align: Bytes;
+  /** RAM of the machine, if its profile can do with so little; 0: plenty. */
+  readonly ram: Bytes;
   /** Most bytes of a file, and of one operation. */
   readonly fileMost: Bytes;
   readonly opMost: Bytes;
@@ -52,7 +54,7 @@ export interface FlagSet {
 
 /** What seldom happens, in all sets. */
 const SELDOM = { fsync: 2, clean: 2, drop: 1, reopen: 1 } as const;
-const LIMITS = { align: 1, fileMost: 256 * KiB, opMost: 64 * KiB } as const;
+const LIMITS = { align: 1, ram: 0, fileMost: 256 * KiB, opMost: 64 * KiB } as const;
 const CALLS = { read: 8, write: 8, append: 2, writev: 2, truncate: 6 } as const;
 
 /** Direct transfers pass the page cache only on a file that nobody has mapped: so there are sets without mappings. */
@@ -68,8 +70,17 @@ export const FLAG_SETS: Readonly<Record<string, FlagSet>> = {
     align: 512,
     weights: { ...SELDOM, read: 4, write: 4, dread: 8, dwrite: 8, truncate: 4 },
   },
+  /** The file does not fit into memory: the page daemon takes part. */
+  tight: {
+    align: 1,
+    ram: 2 * MiB,
+    fileMost: 2 * MiB,
+    opMost: 64 * KiB,
+    weights: { read: 8, write: 8, dread: 2, dwrite: 2, mread: 8, mwrite: 8, truncate: 1, fsync: 1 },
+  },
   small: {
     align: 1,
+    ram: 0,
     fileMost: 20 * KiB,
     opMost: 6 * KiB,
     weights: {

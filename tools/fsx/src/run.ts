@@ -5,7 +5,7 @@
  * At the end everything is read back after a remount, and nothing may be left over in the machine.
  */
 import type { Bytes } from "@physio/kern";
-import { ErrnoError, errnoName, KiB, Panic } from "@physio/kern";
+import { ErrnoError, errnoName, KiB, MiB, Panic } from "@physio/kern";
 import { profileNamed } from "@physio/machine";
 import type { Sleeps } from "@physio/sched";
 import { Pgo } from "@physio/uvm";
@@ -22,6 +22,7 @@ import { Testbed } from "./testbed.ts";
 const FILE = "file";
 const POLLUTION = 0xee;
 const BUFFER = 64 * KiB;
+const ROOM = 8 * MiB;
 
 /** The file is not what it must be. */
 export class Difference extends Error {}
@@ -77,7 +78,9 @@ class Runner {
     this.#list = list;
     this.#model = new FileModel(FLAG_SETS[set]);
     this.#truncate = change;
-    this.bed = new Testbed({ config: profileNamed(profile, { seed }), blockSize });
+    const ram = ramOf(list);
+    const config = profileNamed(profile, ram === 0 ? { seed } : { seed, ram });
+    this.bed = new Testbed({ config, blockSize });
     const { pages } = this.bed.machine;
     this.#processes = Array.from(
       { length: threads },
@@ -161,7 +164,7 @@ class Runner {
       case "drop":
         return yield* this.bed.dropCache([vp]);
       case "reopen":
-        return yield* this.#reopen();
+        return yield* this.#reopen(op.id % 2 === 0);
       case "remount":
         return yield* this.#remount();
     }
@@ -183,8 +186,8 @@ class Runner {
     this.#checkTail(plan, tail);
   }
 
-  *#reopen(): Sleeps<void> {
-    yield* this.bed.close(this.#vp);
+  *#reopen(forget: boolean): Sleeps<void> {
+    yield* this.bed.close(this.#vp, forget);
     this.#vp = yield* this.bed.open(FILE);
   }
 
@@ -231,6 +234,12 @@ class Runner {
     const sizes = `${vp.size}, for writers ${vp.writeSize}, for stat ${told}`;
     throw new Difference(`the file has ${sizes} bytes, not ${size}`);
   }
+}
+
+/** Pools of bounce pages and controllers of some profiles need more than a set wants to give. */
+function ramOf({ profile, set }: OpList): Bytes {
+  const { ram } = FLAG_SETS[set];
+  return ram === 0 || profile.startsWith("pc") ? ram : Math.max(ram, ROOM);
 }
 
 /** Somebody changes the length at the same time: what lies behind the end is not looked at. */

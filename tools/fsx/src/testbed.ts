@@ -82,10 +82,10 @@ export class Testbed {
     }
   }
 
-  /** One user of a vnode less; with the last one it leaves memory, as a file does that nobody has open for long. @throws {ErrnoError} */
-  *close(vp: Vnode): Sleeps<void> {
+  /** One user of a vnode less; with `forget` it leaves memory with the last one, as a file does that nobody has open for long. @throws {ErrnoError} */
+  *close(vp: Vnode, forget = true): Sleeps<void> {
     yield* vnRelease(vp);
-    if (vp.unused === "idle") must("close", yield* this.mount.vnodes.clean(vp));
+    if (forget && vp.unused === "idle") must("close", yield* this.mount.vnodes.clean(vp));
   }
 
   /** Everything to the disk, and pages of `files` and cached blocks out of memory. @throws {ErrnoError} */

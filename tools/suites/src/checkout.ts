@@ -52,12 +52,13 @@ export function copyCheckout(to: string): void {
   }
   symlinkSync(join(ROOT, "node_modules"), join(to, "node_modules"));
   const groups = readdirSync(join(ROOT, "packages")).map((group) => join("packages", group));
-  for (const group of [...groups, "tools"]) {
-    for (const name of readdirSync(join(ROOT, group))) {
-      const modules = join(group, name, "node_modules");
-      const [from, into] = [join(ROOT, modules), join(to, modules)];
-      if (existsSync(from)) cpSync(from, into, { recursive: true, verbatimSymlinks: true });
-    }
+  const workspaces = [...groups, "tools"].flatMap((group) =>
+    readdirSync(join(ROOT, group)).map((name) => join(group, name)),
+  );
+  for (const workspace of [...workspaces, "examples"]) {
+    const modules = join(workspace, "node_modules");
+    const [from, into] = [join(ROOT, modules), join(to, modules)];
+    if (existsSync(from)) cpSync(from, into, { recursive: true, verbatimSymlinks: true });
   }
 }
 

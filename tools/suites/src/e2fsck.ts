@@ -15,10 +15,12 @@ export interface Shape {
   readonly kibibytes: number;
 }
 
+const USUAL = "none,filetype,sparse_super,dir_index,resize_inode,ext_attr";
+
 export const SHAPES: readonly Shape[] = [
-  { name: "1k", args: ["-b", "1024", "-g", "1024", "-N", "256"], kibibytes: 4096 },
-  { name: "2k", args: ["-b", "2048", "-N", "256"], kibibytes: 4096 },
-  { name: "4k", args: ["-b", "4096", "-N", "256"], kibibytes: 8192 },
+  { name: "1k", args: ["-b", "1024", "-g", "1024", "-N", "256", "-O", USUAL], kibibytes: 4096 },
+  { name: "2k", args: ["-b", "2048", "-N", "256", "-O", USUAL], kibibytes: 4096 },
+  { name: "4k", args: ["-b", "4096", "-N", "256", "-O", USUAL], kibibytes: 8192 },
   { name: "1k-rev0", args: ["-b", "1024", "-r", "0", "-N", "256"], kibibytes: 4096 },
   {
     name: "1k-plain",
@@ -31,8 +33,8 @@ export const SHAPES: readonly Shape[] = [
     kibibytes: 8192,
   },
   {
-    name: "1k-all",
-    args: ["-b", "1024", "-O", "dir_index,filetype,resize_inode,ext_attr,large_file", "-N", "512"],
+    name: "1k-typed",
+    args: ["-b", "1024", "-O", "none,filetype,large_file", "-I", "256", "-N", "512"],
     kibibytes: 16384,
   },
 ];

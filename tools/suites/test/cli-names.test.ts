@@ -137,6 +137,14 @@ test("SOURCE_DATE_EPOCH: an image can be made twice", async () => {
   }
 });
 
+const WRITERS = ["cp", "put", "get", "mkdir", "rm", "mv", "ln", "sync", "df", "tree", "mkfs"];
+
+test("--help of the commands that write", async () => {
+  const texts = await physioWell(...WRITERS.map((command) => [command, "--help"]));
+  for (const [i, command] of WRITERS.entries())
+    expect(texts[i]).toMatch(new RegExp(`^Usage: physio ${command} \\[options\\] <`));
+});
+
 test("completion: bash takes the script and completes commands, options and choices", async () => {
   const [bash, zsh, fish] = await Promise.all(
     ["bash", "zsh", "fish"].map((shell) => physio("completion", shell)),

@@ -6,6 +6,7 @@ import { GiB, MiB } from "@physio/kern";
 import { expect, test } from "vitest";
 import { FROM_SOURCE, node, physio, ROOT } from "../src/cli.ts";
 import { FIXTURE_NAMES, fixture } from "../src/fixtures.ts";
+import { haveE2fsprogs } from "../src/make-image.ts";
 
 async function demo(...args: string[]) {
   const run = await physio("demo", "--json", ...args);
@@ -16,6 +17,18 @@ async function demo(...args: string[]) {
 
 const regular = (name: (typeof FIXTURE_NAMES)[number]) =>
   fixture(name).entries.filter((entry) => entry.type === "regular");
+
+/** The tree that is copied, three times: counts, and both verdicts. */
+function expectCopied({ images, copies }: Awaited<ReturnType<typeof demo>>): void {
+  const { files, directories, others, bytes } = images[2];
+  const counts = { files, directories, others, bytes, failures: [] };
+  expect(copies).toEqual({
+    image: images[2].image,
+    ok: true,
+    ways: ["buffered", "mapped", "direct"].map((way) => ({ way, ...counts })),
+    e2fsck: haveE2fsprogs() ? { clean: true, text: "clean" } : null,
+  });
+}
 
 /** Every file of every image, no more and no less, with all of its bytes. */
 function expectAllVerified(result: Awaited<ReturnType<typeof demo>>): void {
@@ -30,8 +43,10 @@ function expectAllVerified(result: Awaited<ReturnType<typeof demo>>): void {
       bytes: regular(name).reduce((sum, entry) => sum + (entry.size as number), 0),
       unlisted: 0,
       failures: [],
+      mapped: expect.objectContaining({ agrees: true }),
     })),
   );
+  expectCopied(result);
 }
 
 test("the demo verifies every file and says in numbers what it did", async () => {
@@ -53,6 +68,11 @@ test("the table has the same facts, for people", async () => {
   expect(run.code).toBe(0);
   for (const name of FIXTURE_NAMES)
     expect(run.text).toMatch(new RegExp(`^${name}\\.img\\.gz .*all agree$`, "m"));
+  for (const way of ["buffered", "mapped", "direct"])
+    expect(run.text).toMatch(new RegExp(`^man-2k-rev0\\.img\\.gz, ${way} .*all agree$`, "m"));
+  expect(run.text).toMatch(/^hdr-4k\.img\.gz:\/mmapped +300,000 +\d+ +agrees$/m);
+  expect(run.text).toMatch(/^our reader {2}every copy agrees/m);
+  expect(run.text).toMatch(/^e2fsck -fn {2}(clean|not installed)$/m);
   const memory = /^process memory +([\d.]+) MiB$/m.exec(run.text);
   expect(Number(memory?.[1])).toBeLessThan(200);
   expect(run.text).toMatch(/^trace hash +[0-9a-f]{16}$/m);

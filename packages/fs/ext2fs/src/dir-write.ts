@@ -125,7 +125,7 @@ function putEntry(
 
 function putType(ext2: Ext2Mount, bytes: Uint8Array, at: number, vp: Vnode): void {
   if ((ext2.sb.featureIncompat & Incompat.filetype) === 0) return;
-  bytes[at + DIRENT_FILE_TYPE] = FILE_TYPES[vp.type];
+
 }
 
 /** The entry of `name`, which the cursor then stands at. @returns the entry before it in the block, or −1. */
@@ -146,6 +146,8 @@ function seek(bytes: Uint8Array, cursor: DirentCursor, name: Uint8Array): number
 export function* enterName(ext2: Ext2Mount, dvp: Vnode, name: string, vp: Vnode): Sleeps<void> {
   const names = yield* namesOf(ext2, dvp);
   const bytes = encodeName(name);
+  const key = decodeName(bytes); // one spelling of the same bytes
+  if (names.blocks.has(key)) throw new ErrnoError(E.EEXIST, `"${name}" in inode ${dvp.ino}`);
   const need = entryBytes(bytes.length);
   const lbn = names.findRoom(need);
   const inode = vtoi(dvp);
@@ -154,14 +156,14 @@ export function* enterName(ext2: Ext2Mount, dvp: Vnode, name: string, vp: Vnode)
     yield* appendBlock(ext2, dvp, last, (block) => {
       putEntry(ext2, block, 0, block.length, bytes, vp);
     });
-    names.blocks.set(name, last);
+    names.blocks.set(key, last);
     names.setRoom(last, ext2.sb.blockSize - need);
   } else {
     const room = yield* changeBlock(ext2, dvp, lbn, (block, cursor) => {
       insert(ext2, block, cursor, bytes, vp);
       return roomIn(cursor, block);
     });
-    names.blocks.set(name, lbn);
+    names.blocks.set(key, lbn);
     names.setRoom(lbn, room);
   }
   inode.flags &= ~INDEX_FL;
@@ -235,7 +237,7 @@ export function* removeName(ext2: Ext2Mount, dvp: Vnode, name: string): Sleeps<v
     else writeU16(bytes, before + DIRENT_REC_LEN, nextOffset - before);
     return roomIn(cursor, bytes);
   });
-  names.blocks.delete(name);
+  names.blocks.delete(decodeName(encodeName(name)));
   names.setRoom(lbn, room);
 }
 
@@ -256,7 +258,7 @@ export function* prepareName(ext2: Ext2Mount, dvp: Vnode, name: string): Sleeps<
 }
 
 function blockOfName(ext2: Ext2Mount, dvp: Vnode, names: NameIndex, name: string): number {
-  const lbn = names.blocks.get(name);
+  const lbn = names.blocks.get(decodeName(encodeName(name)));
   if (lbn !== undefined) return lbn;
   throw ext2.corrupt(`directory inode ${dvp.ino}: "${name}" is only in its hash index`);
 }

@@ -86,18 +86,12 @@ function* searchAll(ext2: Ext2Mount, dvp: Vnode, name: Uint8Array): Sleeps<Found
 const isIndexed = (ext2: Ext2Mount, dvp: Vnode): boolean =>
   (ext2.sb.featureCompat & Compat.dir_index) !== 0 && (vtoi(dvp).flags & INDEX_FL) !== 0;
 
-/** What `name` is in a directory. @throws {ErrnoError} ENOENT; EIO. @bsd #Y ext2_lookup */
-export function* lookupName(ext2: Ext2Mount, dvp: Vnode, name: string): Sleeps<Found> {
-  const found = yield* search(ext2, dvp, name);
-  if (found !== null) return found;
-  throw new ErrnoError(Errno.ENOENT, `"${name}" in directory inode ${dvp.ino}`);
-}
-
-function* search(ext2: Ext2Mount, dvp: Vnode, name: string): Sleeps<Found | null> {
+/** What `name` is in a directory, or null. @throws {ErrnoError} EIO. @bsd #Y ext2_lookup */
+export function* findName(ext2: Ext2Mount, dvp: Vnode, name: string): Sleeps<Found | null> {
   const bytes = encodeName(name);
   const { names } = vtoe(dvp);
   if (names !== null) {
-    const lbn = names.blocks.get(name);
+    const lbn = names.blocks.get(decodeName(bytes)); // one spelling of the same bytes
     return lbn === undefined ? null : yield* searchBlock(ext2, dvp, lbn, bytes);
   }
   // The index does not know "." and "..", which stand in the first block.

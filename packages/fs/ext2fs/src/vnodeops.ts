@@ -22,7 +22,7 @@ import { FsyncFlag, flushVnode, IoFlag } from "@physio/vfs";
 import { ext2Bmap } from "./bmap.ts";
 import { Damage } from "./damage.ts";
 import { FILE_TYPES } from "./dir-write.ts";
-import { lookupName, readDirectory } from "./directory.ts";
+import { findName, readDirectory } from "./directory.ts";
 import { fastSymlinkTarget, isFastSymlink } from "./inode.ts";
 import { freeBeyond, inactive, inactiveDue, reclaim } from "./inode-end.ts";
 import { DirentType, MODE_PERMISSIONS } from "./layout.ts";
@@ -51,8 +51,10 @@ function getattr(vp: Vnode): Attributes {
 }
 
 /** A name that leads to no inode, or to one of another type than the directory says, is damage. */
-function* lookup(ext2: Ext2Mount, dvp: Vnode, name: string): Sleeps<Vnode> {
-  const { ino, fileType } = yield* lookupName(ext2, dvp, name);
+function* find(ext2: Ext2Mount, dvp: Vnode, name: string): Sleeps<Vnode | null> {
+  const found = yield* findName(ext2, dvp, name);
+  if (found === null) return null;
+  const { ino, fileType } = found;
   const where = `"${name}" in directory inode ${dvp.ino}`;
   try {
     const vp = yield* ext2.mount.vget(ino);
@@ -62,6 +64,12 @@ function* lookup(ext2: Ext2Mount, dvp: Vnode, name: string): Sleeps<Vnode> {
     throw error instanceof Damage ? ext2.corrupt(`${where}: ${error.what}`) : error;
   }
   throw ext2.corrupt(`${where}: inode ${ino} is not of type ${fileType}`);
+}
+
+function* lookup(ext2: Ext2Mount, dvp: Vnode, name: string): Sleeps<Vnode> {
+  const vp = yield* find(ext2, dvp, name);
+  if (vp !== null) return vp;
+  throw new ErrnoError(Errno.ENOENT, `"${name}" in directory inode ${dvp.ino}`);
 }
 
 /** A short target lies in the inode, a long one in the first block. @bsd #Y ext2_readlink */
@@ -155,6 +163,7 @@ function writingOps(ext2: Ext2Mount): Partial<VnodeOps> {
 export function ext2Vnodeops(ext2: Ext2Mount): VnodeOps {
   return {
     lookup: (dvp, name) => lookup(ext2, dvp, name),
+    find: (dvp, name) => find(ext2, dvp, name),
     readdir: (dvp, cookie) => readDirectory(ext2, dvp, cookie),
     readlink: (vp) => readlink(ext2, vp),
     getattr,

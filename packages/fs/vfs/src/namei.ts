@@ -89,14 +89,19 @@ export function* lookupIn(dvp: Vnode, name: string): Sleeps<Vnode | null> {
     known.mount.vref(known);
     return known;
   }
+  const { ops } = dvp;
+  const vp = yield* ops.find === undefined ? lookedUp(dvp, name) : ops.find(dvp, name);
+  names.enter(dvp, name, vp);
+  return vp;
+}
+
+/** `lookup` as `find`. */
+function* lookedUp(dvp: Vnode, name: string): Sleeps<Vnode | null> {
   try {
-    const vp = yield* dvp.ops.lookup(dvp, name);
-    names.enter(dvp, name, vp);
-    return vp;
+    return yield* dvp.ops.lookup(dvp, name);
   } catch (error) {
-    if (!(error instanceof ErrnoError) || error.errno !== Errno.ENOENT) throw error;
-    names.enter(dvp, name, null);
-    return null;
+    if (error instanceof ErrnoError && error.errno === Errno.ENOENT) return null;
+    throw error;
   }
 }
 

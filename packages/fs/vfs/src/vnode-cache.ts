@@ -319,6 +319,7 @@ export class VnodeCache {
 
   #putOn(vp: Vnode, list: "idle" | "inactive"): void {
     vp.unused = list;
+    vp.mapped = false; // a mapping is a user
     this.#listOf(vp).insertTail(vp);
   }
 

@@ -325,3 +325,13 @@ test.each(seeds(60))("seed %i: no vnode, page or byte is lost", (seed) => {
   fs.finish();
   for (const ino of INODES) expect([ino, zeroed(fs, ino)]).toEqual([ino, touched.has(ino)]);
 });
+
+test("a vnode that nobody uses is not mapped: each mapping is a user", () => {
+  const fs = scene();
+  const vp = fs.sched.runSync(fs.mount.vget(3));
+  vp.object.pager?.mapped(true);
+  expect(vp.mapped).toBe(true);
+  fs.mount.vrele(vp);
+  expect([vp.state, vp.mapped]).toEqual(["loaded", false]);
+  fs.finish();
+});

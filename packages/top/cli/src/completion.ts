@@ -34,6 +34,10 @@ function choiceCases(program: Command, indent: string): string {
 function bash(program: Command): string {
   const commands = commandsOf(program);
   const cases = commands.map((command) => {
+    if (command.name() === "completion") {
+      const shells = quoted(SHELLS.join(" "));
+      return `    completion) COMPREPLY=($(compgen -W ${shells} -- "$word")); return ;;`;
+    }
     const words = optionsOf(command).flatMap(flagsOf).join(" ");
     return `    ${command.name()}) words=${quoted(words)} ;;`;
   });
@@ -49,7 +53,6 @@ ${choiceCases(program, "    ")}
   esac
   [ -n "$words" ] || case \${COMP_WORDS[1]} in
 ${cases.join("\n")}
-    completion) COMPREPLY=($(compgen -W ${quoted(SHELLS.join(" "))} -- "$word")); return ;;
   esac
   case $word in
     -*) COMPREPLY=($(compgen -W "$words" -- "$word")) ;;

@@ -17,18 +17,28 @@ const escaped = (c: string): string => c.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&"
 /** Where the bracket expression that begins at `at` ends, or −1: the bracket is a character. */
 function bracketEnd(pattern: string, at: number): number {
   const first = /[!^]/.test(pattern[at + 1] ?? "") ? at + 2 : at + 1;
-  return pattern.indexOf("]", first + 1); // a bracket that comes first is a member
+  for (let i = first; i < pattern.length; i++) {
+    if (pattern[i] === "\\") i++;
+    else if (pattern[i] === "]" && i > first) return i; // one that comes first is a member
+  }
+  return -1;
 }
 
 /** A bracket expression as a regular expression has it; a range that runs backwards matches nothing. */
-function bracket(members: string): string {
-  const negated = /^[!^]/.test(members);
-  const parts = (negated ? members.slice(1) : members).match(/.-.|./gsu) ?? [];
-  const good = parts.filter((part) => part.length < 3 || part[0] <= part[2]);
-  const text = good.map((part) => Array.from(part, escaped).join("")).join("");
-  const ranges = text.replace(/(\\?.)\\-(\\?.)/gsu, "$1-$2");
-  if (text === "") return negated ? "." : "(?!)";
-  return `[${negated ? "^" : ""}${ranges}]`;
+function bracket(text: string): string {
+  const negated = /^[!^]/.test(text);
+  // a member is a character, or an escaped one; "-" between two makes a range
+  const members = (negated ? text.slice(1) : text).match(/\\.|./gsu) ?? [];
+  let classes = "";
+  for (let i = 0; i < members.length; i++) {
+    const from = members[i].replace(/^\\(?=.)/su, "");
+    const isRange = members[i + 1] === "-" && i + 2 < members.length;
+    const to = isRange ? members[i + 2].replace(/^\\(?=.)/su, "") : from;
+    if (isRange) i += 2;
+    if (from <= to) classes += `${escaped(from)}-${escaped(to)}`;
+  }
+  if (classes === "") return negated ? "." : "(?!)";
+  return `[${negated ? "^" : ""}${classes}]`;
 }
 
 /** One component of a pattern as a test of names. */

@@ -80,6 +80,8 @@ class FileMedia implements Media {
 }
 
 const CHUNK = 64 * KiB;
+// scratch: only ever compared with
+const ZEROS = Buffer.alloc(CHUNK);
 
 /** A medium that keeps only the parts of an image that are not zeros. Read-only. */
 class SparseMedia implements Media {
@@ -98,7 +100,7 @@ class SparseMedia implements Media {
       if (at === 0) this.#chunks.push(null);
       const part = bytes.subarray(done, done + CHUNK - at);
       const last = this.#chunks.length - 1;
-      if (part.some((byte) => byte !== 0)) {
+      if (ZEROS.compare(part, 0, part.length, 0, part.length) !== 0) {
         const chunk = this.#chunks[last] ?? new Uint8Array(CHUNK);
         chunk.set(part, at);
         this.#chunks[last] = chunk;
