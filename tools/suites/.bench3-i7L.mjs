@@ -1,5 +1,5 @@
 import { runCli } from "@physio/cli";
-Error.stackTraceLimit=0;
+
 for (let i=0;i<7;i++){
   await runCli(["mkfs","b.img","--size","96M"]);
   const c0=process.cpuUsage();

@@ -9,7 +9,7 @@ import { Errno } from "@physio/kern";
 import type { Machine, Media } from "@physio/machine";
 import { ioStatistics, machine, profileNamed } from "@physio/machine";
 import type { Failure, Hasher } from "@physio/machine/verify";
-import { parseManifest, verifyImage } from "@physio/machine/verify";
+import { parseManifest, verifyImage, verifyMapped } from "@physio/machine/verify";
 import { Ktr } from "@physio/trace";
 import { memoryRun } from "./memory-run.ts";
 
@@ -85,9 +85,11 @@ export function verifyTogether(subjects: readonly Subject[], options: RunOptions
     const expected = parseManifest(manifest);
     const mount = m.runSync(mountDisk(m, image));
     const report = m.runSync(verifyImage(m, mount, expected, { newHasher }));
+    const mapped = m.runSync(verifyMapped(m, mount, expected, newHasher));
     m.runSync(mount.unmount());
     files += report.files;
     failures.push(...report.failures);
+    if (mapped?.agrees === false) failures.push({ path: mapped.path, reason: "differs, mapped" });
   }
   m.sched.pump();
   m.checkQuiet();

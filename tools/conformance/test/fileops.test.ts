@@ -2,7 +2,9 @@
  * What files hold, and what calls answer, is what Linux's did in the recorded sequences: the first operations of each
  * here, all with PHYSIO_ALL. And the runner notices when one answer is changed.
  */
-import { basename } from "node:path";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
 import { expect, test } from "vitest";
 import { OUR_FILEOPS } from "../src/command.ts";
 import { LinuxBlocks } from "../src/fileops/linux-blocks.ts";
@@ -53,6 +55,28 @@ test("a wrong end is noticed", () => {
   const failures = replayFileops({ ...begin(first, 40), final });
   expect(failures.map(({ step, op }) => [step, op])).toEqual([[40, "end"]]);
 });
+
+const unusable: readonly (readonly [string, object])[] = [
+  ["no operation punch", { op: "punch", file: 0, off: 0, len: 1 }],
+  ["pread: off is -1", { op: "pread", file: 0, off: -1, len: 1 }],
+  ["truncate: size is undefined", { op: "truncate", file: 0 }],
+  ["pwritev: lens is no list of lengths", { op: "pwritev", file: 0, off: 0, lens: 5 }],
+];
+for (const [why, op] of unusable) {
+  test(`a line that cannot be used is named: ${why}`, () => {
+    const folder = mkdtempSync(join(tmpdir(), "fileops-"));
+    try {
+      const path = join(folder, "some-2k.ops.jsonl");
+      const good = { op: "dropcache", ret: 0 };
+      writeFileSync(path, `${JSON.stringify(good)}\n`);
+      expect(readSequences(path)).toMatchObject([{ id: "some-2k", blockSize: 2048, final: [] }]);
+      writeFileSync(path, `${JSON.stringify(good)}\n${JSON.stringify(op)}\n`);
+      expect(() => readSequences(path)).toThrow(`${path}:2: ${why}`);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+}
 
 test("direct transfers are judged where blocks are: holes take any offset", () => {
   const blocks = new LinuxBlocks(1024);

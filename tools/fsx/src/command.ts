@@ -12,7 +12,8 @@ import { campaign, tryList } from "./campaign.ts";
 import type { OpList } from "./list.ts";
 import { decodeList, encodeList } from "./list.ts";
 import { FLAG_SETS } from "./ops.ts";
-import type { Failure } from "./run.ts";
+import { truncate } from "./process.ts";
+import type { Failure, Truncate } from "./run.ts";
 import { shrink } from "./shrink.ts";
 
 const SETS = Object.keys(FLAG_SETS);
@@ -73,10 +74,17 @@ function oneOf(name: string, value: string, list: readonly string[]): string {
   throw new UsageError(`--${name} ${value}: there are ${list.join(", ")}`);
 }
 
+/** A list that fails. */
+interface Found {
+  readonly list: OpList;
+  readonly failure: Failure;
+  readonly change: Truncate;
+}
+
 /** Shrink a failing list, print it and write it. */
-function report(list: OpList, failure: Failure, path: string, out: Printer): void {
+function report({ list, failure, change }: Found, path: string, out: Printer): void {
   out.log(`failed: ${failure.why}`);
-  const shrunk = shrink(list, failure, tryList);
+  const shrunk = shrink(list, failure, (shorter) => tryList(shorter, change));
   const { ops } = shrunk.list;
   out.log(`shrunk to ${ops.length} of ${list.ops.length} operations in ${shrunk.tries} tries:`);
   for (const op of ops) out.log(`  ${JSON.stringify(op)}`);
@@ -85,14 +93,14 @@ function report(list: OpList, failure: Failure, path: string, out: Printer): voi
   out.log(`written: fsx --replay ${path}`);
 }
 
-function replay(path: string, out: Printer): number {
+function replay(path: string, change: Truncate, out: Printer): number {
   let list: OpList;
   try {
     list = decodeList(readFileSync(path, "utf8"));
   } catch (error) {
     throw new UsageError(`${path}: ${(error as Error).message}`);
   }
-  const failure = tryList(list);
+  const failure = tryList(list, change);
   const where = failure === null ? "" : ` at operation ${failure.at}: ${failure.why}`;
   out.log(
     `${path}: ${list.ops.length} operations, ${failure === null ? "good" : `failed${where}`}`,
@@ -100,24 +108,24 @@ function replay(path: string, out: Printer): number {
   return failure === null ? 0 : 1;
 }
 
-function run({ options, save }: Arguments, out: Printer): number {
+function run({ options, save }: Arguments, change: Truncate, out: Printer): number {
   const { seed, set, blockSize, profile, threads } = options;
   const what = `seed ${seed}, ${set}, blocks of ${blockSize}, ${profile}, ${threads} threads`;
-  const { done, list, failure } = campaign(options);
+  const { done, list, failure } = campaign({ ...options, truncate: change });
   if (list === null || failure === null) {
     out.log(`${done} operations, no failure (${what})`);
     return 0;
   }
   out.log(`after ${done} operations (${what}):`);
-  report(list, failure, resolve(save ?? `fsx-${list.seed}.jsonl`), out);
+  report({ list, failure, change }, resolve(save ?? `fsx-${list.seed}.jsonl`), out);
   return 1;
 }
 
-/** Do what the command line says. @returns 0: no failure; 1: one; 2: the command line. */
-export function fsx(argv: readonly string[], out: Printer): number {
+/** Do what the command line says; `change`: for a planted fault. @returns 0: no failure; 1: one; 2: the command line. */
+export function fsx(argv: readonly string[], out: Printer, change: Truncate = truncate): number {
   try {
     const args = argumentsOf(argv);
-    return args.replay === null ? run(args, out) : replay(args.replay, out);
+    return args.replay === null ? run(args, change, out) : replay(args.replay, change, out);
   } catch (error) {
     const { code, message } = error as Error & { code?: string };
     const usage = error instanceof UsageError || code?.startsWith("ERR_PARSE_ARGS") === true;

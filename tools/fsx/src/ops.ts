@@ -36,6 +36,8 @@ export interface FsxOp {
   readonly len: number;
   /** mwrite: msync follows. */
   readonly sync?: boolean;
+  /** mread, mwrite, pollute: through the mapping that the process keeps. */
+  readonly kept?: boolean;
   /** It may run at the same time as the one before. */
   readonly beside?: boolean;
 }
@@ -74,9 +76,9 @@ export const FLAG_SETS: Readonly<Record<string, FlagSet>> = {
   tight: {
     align: 1,
     ram: 2 * MiB,
-    fileMost: 2 * MiB,
+    fileMost: 4 * MiB,
     opMost: 64 * KiB,
-    weights: { read: 8, write: 8, dread: 2, dwrite: 2, mread: 8, mwrite: 8, truncate: 1, fsync: 1 },
+    weights: { read: 8, write: 8, dread: 2, dwrite: 2, mread: 8, mwrite: 24 },
   },
   small: {
     align: 1,
@@ -126,8 +128,17 @@ export function drawOps(
     const raw = 1 + (random.next() % most);
     const len = Math.max(set.align, raw - (raw % set.align));
     const sync = op === "mwrite" && random.next() % 4 === 0;
+    const kept = (op === "mread" || op === "mwrite" || op === "pollute") && random.next() % 2 === 0;
     const beside = threads > 1 && random.next() % 4 !== 0;
-    ops.push({ id, op, off, len, ...(sync ? { sync } : {}), ...(beside ? { beside } : {}) });
+    ops.push({
+      id,
+      op,
+      off,
+      len,
+      ...(sync ? { sync } : {}),
+      ...(kept ? { kept } : {}),
+      ...(beside ? { beside } : {}),
+    });
   }
   return ops;
 }

@@ -16,6 +16,7 @@ import type { Plan } from "./model.ts";
 import { FileModel } from "./model.ts";
 import type { FsxOp } from "./ops.ts";
 import { FLAG_SETS } from "./ops.ts";
+import type { Mapping } from "./process.ts";
 import { Process, truncate } from "./process.ts";
 import { Testbed } from "./testbed.ts";
 
@@ -156,7 +157,7 @@ class Runner {
       case "truncate":
         return yield* this.#truncate(vp, plan.after);
       case "pollute":
-        return yield* process.storeBehind(vp, POLLUTION);
+        return yield* process.storeBehind(vp, POLLUTION, this.#mapping(op));
       case "fsync":
         return this.#must(op, yield* vnFsync(vp));
       case "clean":
@@ -173,7 +174,7 @@ class Runner {
   *#mappedRead(plan: Plan, process: Process): Sleeps<void> {
     const { op, from, bytes } = plan;
     const got = new Uint8Array(bytes.length);
-    const tail = yield* process.mappedRead(this.#vp, from, got);
+    const tail = yield* process.mappedRead(this.#vp, from, got, this.#mapping(op));
     this.#compare(name(op), from, bytes, got);
     this.#checkTail(plan, tail);
   }
@@ -182,16 +183,27 @@ class Runner {
     const { op, from, bytes, before, after } = plan;
     const vp = this.#vp;
     if (after > before) yield* this.#truncate(vp, after);
-    const tail = yield* process.mappedWrite(vp, from, bytes, op.sync === true);
+    const tail = yield* process.mappedWrite(vp, from, bytes, op.sync === true, this.#mapping(op));
     this.#checkTail(plan, tail);
   }
 
+  /** A kept mapping reaches as far as the file may. */
+  #mapping({ kept }: FsxOp): Mapping {
+    return { keep: kept === true ? FLAG_SETS[this.#list.set].fileMost : 0 };
+  }
+
+  #unmap(): void {
+    for (const each of this.#processes) each.unmap();
+  }
+
   *#reopen(forget: boolean): Sleeps<void> {
+    this.#unmap();
     yield* this.bed.close(this.#vp, forget);
     this.#vp = yield* this.bed.open(FILE);
   }
 
   *#remount(): Sleeps<void> {
+    this.#unmap();
     yield* this.bed.close(this.#vp);
     yield* this.bed.remount();
     this.#vp = yield* this.bed.open(FILE);

@@ -92,6 +92,7 @@ class Shrinker {
 const SIMPLER: readonly ((op: FsxOp) => FsxOp | null)[] = [
   ({ beside, ...op }) => (beside === undefined ? null : op),
   ({ sync, ...op }) => (sync === undefined ? null : op),
+  ({ kept, ...op }) => (kept === undefined ? null : op),
   (op) => (op.off === 0 ? null : { ...op, off: 0 }),
   (op) => (op.off % 4096 === 0 ? null : { ...op, off: op.off - (op.off % 4096) }),
   (op) => (op.len === 1 ? null : { ...op, len: 1 }),

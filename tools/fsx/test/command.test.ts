@@ -2,10 +2,22 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Bytes } from "@physio/kern";
+import { roundPage } from "@physio/kern";
+import type { Sleeps } from "@physio/sched";
+import type { Vnode } from "@physio/vfs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { fsx } from "../src/command.ts";
 import type { OpList } from "../src/list.ts";
 import { encodeList } from "../src/list.ts";
+import { truncate } from "../src/process.ts";
+
+/** The last page keeps what lay behind the new end. */
+function* forgetful(vp: Vnode, size: Bytes): Sleeps<void> {
+  yield* truncate(vp, size < vp.size ? Math.min(vp.size, roundPage(size)) : size);
+  vp.size = size;
+  vp.writeSize = size;
+}
 
 let root = "";
 beforeAll(() => {
@@ -27,6 +39,26 @@ test("a campaign without a failure says how many operations there were", () => {
     out: ["50 operations, no failure (seed 7, all, blocks of 2048, pc, 2 threads)"],
     err: [],
   });
+});
+
+test("a failure is shrunk, printed and written; the file fails again as long as the fault is there", () => {
+  const path = join(root, "failure.jsonl");
+  const out: string[] = [];
+  const printer = {
+    log: (line: string) => out.push(line),
+    error: (line: string) => out.push(line),
+  };
+  const args = ["--ops", "2000", "--set", "small", "--block-size", "4096", "--save", path];
+  expect(fsx(args, printer, forgetful)).toBe(1);
+  expect(out[0]).toMatch(
+    /^after \d+ operations \(seed 1, small, blocks of 4096, pc, 1 threads\):$/,
+  );
+  expect(out[1]).toMatch(/^failed: operation \d+, /);
+  expect(out[2]).toMatch(/^shrunk to [2-5] of \d+ operations in \d+ tries:$/);
+  expect(out.at(-1)).toBe(`written: fsx --replay ${path}`);
+  expect(fsx(["--replay", path], printer, forgetful)).toBe(1);
+  expect(out.at(-1)).toMatch(/ operations, failed at operation \d: /);
+  expect(run("--replay", path).code).toBe(0);
 });
 
 test("a list is replayed from a file", () => {
@@ -54,7 +86,7 @@ test("a list is replayed from a file", () => {
 const refused: readonly (readonly [string, readonly string[]])[] = [
   ["--ops many: not a number from 0 to 1000000000", ["--ops", "many"]],
   ["--block-size 8192: there are 1024, 2048, 4096", ["--block-size", "8192"]],
-  ["--set none: there are all, mapped, direct, sectors, small", ["--set", "none"]],
+  ["--set none: there are all, mapped, direct, sectors, tight, small", ["--set", "none"]],
 ];
 for (const [why, args] of refused) {
   test(`the command line is refused: ${why}`, () => {

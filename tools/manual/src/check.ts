@@ -2,7 +2,7 @@
  * The whole check: every example of the manual runs and compiles, every link leads somewhere.
  */
 import { existsSync, readdirSync } from "node:fs";
-import { join, sep } from "node:path";
+import { join } from "node:path";
 import type { Example } from "./examples.ts";
 import { readExamples } from "./examples.ts";
 import type { Finding } from "./finding.ts";
@@ -13,15 +13,20 @@ import { judgeExample, runExamples } from "./run.ts";
 import { checkTypes } from "./types.ts";
 
 /** Folders of docs/ that hold no documents of ours. */
-const SKIPPED = /(^|\/)(node_modules|site)\//;
+const SKIPPED: ReadonlySet<string> = new Set(["node_modules", "site"]);
+
+/** Documents below a folder. A recursive readdir would follow the links of node_modules, and theirs. */
+function documentsBelow(root: string, folder: string): string[] {
+  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory()) return SKIPPED.has(entry.name) ? [] : documentsBelow(root, path);
+    return path.endsWith(".md") ? [path] : [];
+  });
+}
 
 /** README.md and every document below docs/, from `root`. */
 function documents(root: string): string[] {
-  const docs = readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" })
-    .map((path) => path.split(sep).join("/"))
-    .filter((path) => path.endsWith(".md") && !SKIPPED.test(`${path}/`))
-    .map((path) => `docs/${path}`)
-    .sort();
+  const docs = documentsBelow(root, "docs").sort();
   return existsSync(join(root, "README.md")) ? ["README.md", ...docs] : docs;
 }
 

@@ -20,12 +20,14 @@ import { Chance } from "./chance.ts";
 import { MemoryDisk } from "./memory-disk.ts";
 
 const BUFFER = 64 * KiB;
+/** So little that nearly every look at a block sleeps. */
+const FEW_BLOCKS = 4 * KiB;
 /** What mke2fs is told the time is: images are the same whenever they are made. */
 export const IMAGE_TIME = 1_600_000_000;
 
 export interface Ext2MachineOptions {
   readonly ram?: number;
-  /** Names the choices of the scheduler; transfers take their time then. Default: they end at once. */
+  /** Names the choices of the scheduler; transfers take their time then, and few blocks are cached. Default: they end at once. */
   readonly seed?: number;
   /** The error of a transfer that begins. */
   readonly fails?: (bio: Bio) => Errno;
@@ -63,7 +65,7 @@ export class Ext2Machine {
     const bufs = new IoBufs({ sched, trace, completion: "inline" });
     this.context = {
       bufs,
-      cache: new BufCache({ bufs, kmem, limit: ram / 16 }),
+      cache: new BufCache({ bufs, kmem, limit: chance === null ? ram / 16 : FEW_BLOCKS }),
       pages: new UvmPages({ mem, pmaps: kmem.pmaps, sched, trace }),
       pager: new PagerMap(kmem, sched),
       kmem,

@@ -62,12 +62,25 @@ describe.runIf(haveE2fsprogs())("many names", { timeout: 120_000 }, () => {
 describe.runIf(haveE2fsprogs())("many users", { timeout: 120_000 }, () => {
   const HARMLESS = ["ENOENT", "EEXIST", "ENOTEMPTY", "EINVAL", "EISDIR", "ENOTDIR"];
 
+  function* made(m: Ext2Machine, path: string): Sleeps<void> {
+    yield* vnRelease(yield* createFile(m.top, path));
+  }
+
+  /** Directories whose inode numbers fall from above to below. */
+  function* nest(m: Ext2Machine): Sleeps<void> {
+    for (const path of ["/c", "/b", "/a"]) yield* makeDirectory(m.top, path);
+    yield* renamePath(m.top, "/c", "/b/c");
+    yield* renamePath(m.top, "/b", "/a/b");
+  }
+
   /** Make, move and remove the same few names as everybody else. */
   function* user(m: Ext2Machine, chance: Chance, done: Map<string, number>): Sleeps<void> {
-    const path = () =>
-      Array.from({ length: 1 + chance.below(3) }, () => `/${chance.pick(["a", "b", "c"])}`).join(
-        "",
-      );
+    const path = () => {
+      if (chance.oneIn(2))
+        return chance.pick(["/a", "/a/b", "/a/b/c", "/a/f", "/a/b/f", "/a/b/c/f"]);
+      const parts = Array.from({ length: 1 + chance.below(3) }, () => chance.pick(["a", "b", "c"]));
+      return `/${parts.join("/")}`;
+    };
     for (let i = 0; i < 60; i++) {
       const [from, to] = [path(), path()];
       const calls: (() => Sleeps<unknown>)[] = [
@@ -77,9 +90,8 @@ describe.runIf(haveE2fsprogs())("many users", { timeout: 120_000 }, () => {
         () => renamePath(m.top, from, to),
         () => removeDirectory(m.top, from),
         () => unlinkPath(m.top, from),
-        function* () {
-          yield* vnRelease(yield* createFile(m.top, `${from}/${i % 5}`));
-        },
+        () => made(m, from),
+        () => made(m, `${from}/${i % 5}`),
         function* () {
           yield* vnRelease(yield* namei(m.top, from));
         },
@@ -101,6 +113,7 @@ describe.runIf(haveE2fsprogs())("many users", { timeout: 120_000 }, () => {
     for (let seed = FIRST; seed < FIRST + (ALL ? 50 : 10); seed++) {
       const m = start(seed);
       const done = new Map<string, number>();
+      m.run(nest(m));
       const threads = Array.from({ length: 4 }, (_, i) =>
         m.sched.spawn(`user ${i}`, user(m, new Chance(seed * 10 + i), done)),
       );

@@ -125,7 +125,7 @@ function putEntry(
 
 function putType(ext2: Ext2Mount, bytes: Uint8Array, at: number, vp: Vnode): void {
   if ((ext2.sb.featureIncompat & Incompat.filetype) === 0) return;
-
+  bytes[at + DIRENT_FILE_TYPE] = FILE_TYPES[vp.type];
 }
 
 /** The entry of `name`, which the cursor then stands at. @returns the entry before it in the block, or −1. */

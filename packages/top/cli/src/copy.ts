@@ -81,6 +81,7 @@ export class Copier {
   /** Copy `from` to `to`, or into `to` if that is a directory. => several of them: `intoDirectory`. */
   *copy(from: Located, to: Located, intoDirectory: boolean): Sleeps<void> {
     yield* this.#attempt(() => this.#operand(from, to, intoDirectory));
+    yield* this.#attempt(() => to.place.settle());
   }
 
   *#operand(from: Located, to: Located, intoDirectory: boolean): Sleeps<void> {
@@ -180,7 +181,7 @@ export class Copier {
     try {
       const target = yield* to.place.create(to.path, { ...info, mode });
       try {
-        const size = yield* this.#data(source, target, nameOf(from));
+        const size = yield* this.#data(source, target, info.size, nameOf(from));
         yield* target.end(size, this.#options.lasting);
       } finally {
         yield* target.close();
@@ -193,7 +194,7 @@ export class Copier {
   }
 
   /** Copy what is not zeros. @returns the size of the file. */
-  *#data(source: Source, target: Target, name: string): Sleeps<Bytes> {
+  *#data(source: Source, target: Target, size: Bytes, name: string): Sleeps<Bytes> {
     let at = 0;
     for (;;) {
       const data: number = yield* source.skipHole(at);
@@ -204,6 +205,7 @@ export class Copier {
       yield* this.#withoutZeros(target, at, this.#buffer.subarray(0, got));
       this.#progress(got, name);
       at += got;
+      if (got < this.#buffer.length && at === size) return at;
       this.#watch.point();
     }
   }

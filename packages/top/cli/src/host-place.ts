@@ -196,6 +196,10 @@ export class HostPlace implements Place {
     });
   }
 
+  settle(): Sleeps<void> {
+    return host("", "settle", () => undefined);
+  }
+
   remove(path: string): Sleeps<void> {
     return host(path, "cannot remove", (bytes) => fs.unlinkSync(bytes));
   }

@@ -17,6 +17,7 @@ import {
   setAttributes,
   unlinkPath,
   vnRelease,
+  WriteErrors,
 } from "@physio/vfs";
 import { processOwner } from "./owner.ts";
 import type { FileInfo, Place, Source, Target } from "./place.ts";
@@ -72,6 +73,7 @@ class ImageTarget implements Target {
   readonly #name: string;
   readonly #vp: Vnode;
   readonly #io: FileIo;
+  readonly #errors: WriteErrors;
   #kept: Bytes;
 
   constructor(name: string, vp: Vnode, io: FileIo) {
@@ -79,6 +81,7 @@ class ImageTarget implements Target {
     this.holeUnit = 2 ** vp.mount.fsBshift;
     this.#vp = vp;
     this.#io = io;
+    this.#errors = new WriteErrors(vp);
     this.#kept = 0;
   }
 
@@ -92,8 +95,8 @@ class ImageTarget implements Target {
 
   *end(size: Bytes, lasting: boolean): Sleeps<void> {
     yield* named(this.#name, setFileSize(this.#vp, size));
-    const written = lasting ? this.#io.fsync(this.#vp) : this.#io.settle(this.#vp);
-    yield* named(this.#name, written);
+    if (lasting) yield* named(this.#name, this.#io.fsync(this.#vp));
+    else yield* this.#io.writeBehind(this.#vp, this.#name, this.#errors);
   }
 
   *close(): Sleeps<void> {
@@ -208,6 +211,10 @@ export class ImagePlace implements Place {
     const link = info.type === "symlink";
     const changes: AttributeChanges = { uid, gid, ...times, ...(link ? {} : { mode }) };
     yield* named(this.nameOf(path), setAttributes(this.root, path, changes, { follow: !link }));
+  }
+
+  *settle(): Sleeps<void> {
+    yield* this.#io.drain();
   }
 
   *remove(path: string): Sleeps<void> {

@@ -65,6 +65,8 @@ export interface Place {
   setMode(path: string, mode: number): Sleeps<void>;
   /** Owner, mode and times; of a symlink what it can have. */
   preserve(path: string, info: FileInfo): Sleeps<void>;
+  /** What was written to files is on its way no more: it is there, or an error is thrown. */
+  settle(): Sleeps<void>;
   /** Remove what is no directory. */
   remove(path: string): Sleeps<void>;
   removeDirectory(path: string): Sleeps<void>;

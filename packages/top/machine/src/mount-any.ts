@@ -34,7 +34,8 @@ function* ext2Magic(disk: Disk, { cache }: FsContext): Sleeps<number> {
   const { error } = buf;
   if (error === Errno.OK) cache.copy(buf, bytes);
   cache.forget(buf);
-  if (error !== Errno.OK) throw new ErrnoError(error, `${disk.name}: super block at byte ${EXT2_PLACE}`);
+  if (error !== Errno.OK)
+    throw new ErrnoError(error, `${disk.name}: super block at byte ${EXT2_PLACE}`);
   return bytes[EXT2_MAGIC_AT] + bytes[EXT2_MAGIC_AT + 1] * 256;
 }
 
