@@ -1,6 +1,14 @@
 import { defaultServerConditions } from "vite";
 import { defineConfig } from "vitest/config";
 
+/** Suites that take long and say little that others do not; CI sets PHYSIO_ALL and runs them. */
+const LONG = [
+  "tools/suites/test/cli-stop.test.ts",
+  "tools/suites/test/ext2-many.test.ts",
+  "tools/suites/test/foreign.test.ts",
+  "tools/suites/test/incoherent.test.ts",
+];
+
 // One project for the whole house: tests import sources through the @physio/source
 // condition, so no build is needed to run them.
 export default defineConfig({
@@ -11,6 +19,7 @@ export default defineConfig({
       "tools/*/test/**/*.test.ts",
       "examples/test/**/*.test.ts",
     ],
+    exclude: process.env.PHYSIO_ALL === undefined ? LONG : [],
     testTimeout: 30_000,
     maxWorkers: 2,
     reporters: process.env.PHYSIO_REPORT

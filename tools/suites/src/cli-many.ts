@@ -44,22 +44,25 @@ export async function physioWell(...commands: readonly (readonly string[])[]): P
   return outcomes.map((outcome) => outcome.out);
 }
 
+// of the host
+const E2FSCK = "e2fsck";
+const DEBUGFS = "debugfs";
 const ENV = { PATH: `${process.env.PATH}:/usr/sbin:/sbin`, LC_ALL: "C" };
 
 /** e2fsck finds nothing to object to. */
 export function expectClean(image: string): void {
-  const run = spawnSync("e2fsck", ["-fn", image], { env: ENV, encoding: "utf8" });
+  const run = spawnSync(E2FSCK, ["-fn", image], { env: ENV, encoding: "utf8" });
   expect(run.status, `${run.stdout}${run.stderr}`).toBe(0);
 }
 
 /** Let e2fsck repair an image. */
 export function repair(image: string): void {
-  const run = spawnSync("e2fsck", ["-fy", image], { env: ENV, encoding: "utf8" });
+  const run = spawnSync(E2FSCK, ["-fy", image], { env: ENV, encoding: "utf8" });
   expect([0, 1], `${run.stdout}${run.stderr}`).toContain(run.status);
 }
 
 /** A file of an image as debugfs reads it. */
 export function debugfsCat(image: string, path: string): Buffer {
-  const run = spawnSync("debugfs", ["-R", `cat ${path}`, image], { env: ENV, maxBuffer: 2 ** 26 });
+  const run = spawnSync(DEBUGFS, ["-R", `cat ${path}`, image], { env: ENV, maxBuffer: 2 ** 26 });
   return run.stdout;
 }

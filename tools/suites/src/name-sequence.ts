@@ -26,6 +26,7 @@ import { Chance } from "./chance.ts";
 import type { Ext2Machine } from "./ext2-machine.ts";
 import type { ModelType } from "./name-model.ts";
 import { ModelFile, NameModel } from "./name-model.ts";
+import { compareTree, differenceOf } from "./tree-compare.ts";
 
 export interface SequenceOptions {
   readonly seed: number;
@@ -98,7 +99,12 @@ export class NameSequence {
 
   /** Compare names, attributes and data with the model. */
   *check(): Sleeps<void> {
-    yield* this.#compare("", this.model.root);
+    yield* compareTree(this.m, this.model);
+  }
+
+  #same(what: string, bytes: Uint8Array, file: ModelFile): void {
+    const why = differenceOf(bytes, file);
+    if (why !== "") throw new Error(`${what}: ${why}\n${this.log.slice(-60).join("\n")}`);
   }
 
   // ---- what a call is about
@@ -287,7 +293,7 @@ export class NameSequence {
     const bytes = this.#bytes(length);
     const done = this.m.run(this.m.writeTo(vp, offset, bytes));
     this.#wrote(`write open ${vp.ino} ${offset}+${length}`, file, offset, bytes, done);
-    this.#compareData(`open ${vp.ino}`, this.m.run(this.m.readFrom(vp)), file);
+    this.#same(`open ${vp.ino}`, this.m.run(this.m.readFrom(vp)), file);
   }
 
   #closeAll(): void {
@@ -302,7 +308,7 @@ export class NameSequence {
     if (path === null) return;
     const { m } = this;
     const bytes = m.run(m.with(path, (vp) => m.readFrom(vp)));
-    this.#compareData(path, bytes, this.model.find(path)!);
+    this.#same(path, bytes, this.model.find(path)!);
   }
 
   #sync(): void {
@@ -351,57 +357,5 @@ export class NameSequence {
     const files = this.model.paths().map((path) => [path, this.model.find(path)!] as const);
     const regular = files.filter(([, file]) => file.type === "regular");
     this.synced = new Map(regular.map(([path, file]) => [path, file.data]));
-  }
-
-  // ---- comparing
-
-  #compareData(what: string, got: Uint8Array, { data }: ModelFile): void {
-    if (got.length !== data.length) this.#differ(what, `${got.length} bytes, not ${data.length}`);
-    if (Buffer.compare(got, data) === 0) return;
-    const at = got.findIndex((byte, i) => byte !== data[i]);
-    this.#differ(what, `byte ${at} is ${got[at]}, not ${data[at]}`);
-  }
-
-  #differ(what: string, why: string): never {
-    throw new Error(`${what}: ${why}\n${this.log.slice(-60).join("\n")}`);
-  }
-
-  *#compare(path: string, file: ModelFile): Sleeps<void> {
-    const { m } = this;
-    yield* m.with(path === "" ? "/" : path, (vp) => this.#compareFile(path, vp, file), false);
-    for (const [name, below] of file.names) yield* this.#compare(`${path}/${name}`, below);
-  }
-
-  *#compareFile(path: string, vp: Vnode, file: ModelFile): Sleeps<void> {
-    const { type, links, mode, uid, gid, mtime } = vp.ops.getattr(vp);
-    const got = `${type} ${links} ${mode} ${uid} ${gid}`;
-    const wanted = `${file.type} ${file.links} ${file.mode} ${file.uid} ${file.gid}`;
-    if (got !== wanted) this.#differ(path, `${got}, not ${wanted}`);
-    if (file.mtime >= 0 && file.type !== "directory" && mtime !== file.mtime) {
-      this.#differ(path, `mtime ${mtime}, not ${file.mtime}`);
-    }
-    if (type === "regular") this.#compareData(path, yield* this.m.readFrom(vp), file);
-    if (type === "symlink") {
-      const target = yield* vp.ops.readlink(vp);
-      if (target !== file.target) this.#differ(path, `target ${target}`);
-    }
-    if (type === "directory") yield* this.#compareNames(path, vp, file);
-  }
-
-  *#compareNames(path: string, vp: Vnode, file: ModelFile): Sleeps<void> {
-    const names: string[] = [];
-    for (let cookie = 0; cookie >= 0; ) {
-      const batch = yield* vp.ops.readdir(vp, cookie);
-      names.push(...batch.entries.map((entry) => entry.name));
-      cookie = batch.next;
-    }
-    const wanted = [".", "..", ...file.names.keys()].sort().join(" ");
-    if (names.sort().join(" ") !== wanted) this.#differ(path, `${names.join(" ")}, not ${wanted}`);
-    const above = yield* vp.ops.lookup(vp, "..");
-    this.m.mounted.mount.vrele(above);
-    const parent = file.parent ?? this.model.root;
-    if (above.ops.getattr(above).links !== parent.links) {
-      this.#differ(path, `".." has ${above.ops.getattr(above).links} links, not ${parent.links}`);
-    }
   }
 }

@@ -9,7 +9,7 @@ import { haveE2fsprogs } from "../src/make-image.ts";
 
 const ONE = process.env.PHYSIO_SEED;
 const FIRST = Number(ONE ?? 1);
-const COUNT = ONE === undefined ? (process.env.PHYSIO_ALL === undefined ? 40 : 500) : 1;
+const COUNT = ONE === undefined ? (process.env.PHYSIO_ALL === undefined ? 20 : 500) : 1;
 const folder = new ImageFolder();
 afterAll(() => folder.remove());
 

@@ -12,7 +12,7 @@ const GIVEN = process.env.PHYSIO_SEED;
 const BATCH = 20;
 const FIRST_SEEDS =
   GIVEN === undefined
-    ? Array.from({ length: process.env.PHYSIO_ALL === undefined ? 6 : 12 }, (_, i) => i * BATCH)
+    ? Array.from({ length: process.env.PHYSIO_ALL === undefined ? 2 : 12 }, (_, i) => i * BATCH)
     : [];
 const seen: Outcome[] = [];
 

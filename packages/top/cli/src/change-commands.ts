@@ -166,6 +166,8 @@ export function rmCommand(operands: readonly string[], options: ChangeOptions): 
   });
 }
 
+const NOT_THERE: ReadonlySet<Errno> = new Set([Errno.ENOENT, Errno.ENOTDIR]);
+
 /** Whether an operand stands for something. */
 async function isThere(session: Session, { image, path }: ImageOperand): Promise<boolean> {
   const root = await session.root(image, true);
@@ -177,7 +179,7 @@ async function isThere(session: Session, { image, path }: ImageOperand): Promise
         }
         return true;
       } catch (error) {
-        if (error instanceof ErrnoError && error.errno === Errno.ENOENT) return false;
+        if (error instanceof ErrnoError && NOT_THERE.has(error.errno)) return false;
         throw error;
       }
     })(),

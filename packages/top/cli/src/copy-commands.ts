@@ -28,6 +28,9 @@ export interface CopyCommandOptions extends CommonOptions {
   readonly verbose?: boolean;
 }
 
+/** Copies of fewer bytes are over before a bar is looked at. */
+const LONG_COPY = 4 * MiB;
+
 /** What was asked for cannot be: a matter of the command line, not of a file. */
 export class UsageError extends Error {}
 
@@ -143,7 +146,7 @@ class CopyRun {
     const { recursive, preserve, fsync, json } = this.#options;
     const quiet = json === true || !process.stderr.isTTY;
     const total = quiet ? 0 : await this.#total(sources, recursive === true);
-    const bar = progressBar(total / MiB, quiet);
+    const bar = progressBar(Math.ceil(total / MiB), quiet || total < LONG_COPY, " MiB");
     let moved: number = 0;
     const copier = new Copier(
       { recursive: recursive === true, preserve: preserve === true, lasting: fsync === true },

@@ -31,6 +31,8 @@ const WAYS: readonly IoWay[] = ["buffered", "mapped", "direct"];
 const NEW_IMAGE = { size: 16 * MiB, blockSize: 2048 };
 /** 2026-01-01: runs do not differ by when they were. */
 const TIME = 1_767_225_600;
+/** Of the host, if it is there. */
+const E2FSCK = "e2fsck";
 const COPIER = { recursive: true, preserve: true, lasting: false };
 
 /** The demo's images in a folder of fixtures. */
@@ -46,7 +48,7 @@ function subjectOf(fixtures: string, name: string): Subject {
 }
 
 /** What came of one way of copying. */
-export interface CopiedWay {
+interface CopiedWay {
   readonly way: IoWay;
   readonly files: number;
   readonly directories: number;
@@ -145,7 +147,7 @@ function copyOf(entry: ManifestEntry): ManifestEntry {
 
 function judgeByE2fsck(image: string): CopyReport["e2fsck"] {
   const env = { PATH: `${process.env.PATH}:/usr/sbin:/sbin`, LC_ALL: "C" };
-  const run = spawnSync("e2fsck", ["-fn", image], { env, encoding: "utf8" });
+  const run = spawnSync(E2FSCK, ["-fn", image], { env, encoding: "utf8" });
   if (run.error !== undefined) return null;
   const clean = run.status === 0;
   return { clean, text: clean ? "clean" : `${run.stdout}${run.stderr}`.trim() };

@@ -27,7 +27,7 @@ const ABSENT: ReadonlySet<Errno> = new Set([Errno.ENOENT]);
 /** What is written at a time before it goes to the disk and out of memory. */
 const KEPT_BYTES: Bytes = 8 * 2 ** 20;
 
-export function infoOf(vp: Vnode, image: string): FileInfo {
+function infoOf(vp: Vnode, image: string): FileInfo {
   const { type, mode, size, uid, gid, atime, mtime, rdev, ino } = vp.ops.getattr(vp);
   return { type, mode, size, uid, gid, atime, mtime, rdev, id: `${image} ${ino}` };
 }

@@ -59,7 +59,7 @@ function holderOf(path: string): { text: string | null; mark: string | null } {
   }
   const [pid, start, host] = mark.trim().split(" ");
   if (host !== hostname()) return { text: `process ${pid} on ${host}`, mark };
-  const alive = isAlive(Number(pid)) && true;
+  const alive = isAlive(Number(pid)) && (start === "-" || startOf(Number(pid)) === start);
   return { text: alive ? `process ${pid}` : null, mark };
 }
 

@@ -13,7 +13,7 @@ export interface ImageOperand {
 }
 
 /** A file of the host. */
-export interface HostOperand {
+interface HostOperand {
   readonly image: null;
   readonly path: string;
 }

@@ -58,10 +58,10 @@ export interface Progress {
 
 const DRAW_EVERY_MS = 40;
 
-export function progressBar(total: number, quiet: boolean): Progress {
+export function progressBar(total: number, quiet: boolean, unit = ""): Progress {
   if (quiet || !process.stderr.isTTY) return { update: () => {}, stop: () => {} };
   const bar = new SingleBar({
-    format: "{bar} {value}/{total} {label}",
+    format: `{bar} {value}/{total}${unit} {label}`,
     hideCursor: true,
     clearOnComplete: true,
     stream: process.stderr,
