@@ -39,8 +39,8 @@ import {
 } from "./layout.ts";
 import { NameIndexes } from "./name-index.ts";
 import { Ext2Node, vtoe } from "./node.ts";
-import type { Superblock } from "./superblock.ts";
 import { ext2Statistics } from "./statistics.ts";
+import type { Superblock } from "./superblock.ts";
 import { ext2Vnodeops } from "./vnodeops.ts";
 
 export interface Ext2Options {
