@@ -1,7 +1,7 @@
 export { compatGetpages, compatGopWrite } from "./compat.ts";
 export type { GenfsDecisions } from "./decisions.ts";
 export { FIXED, SEED } from "./decisions.ts";
-export { directio, MAX_DIRECT } from "./directio.ts";
+export { directio } from "./directio.ts";
 export { getpages, getpagesNow } from "./getpages.ts";
 export type { GenfsData, GenfsOps } from "./node.ts";
 export { GenfsNode, GopUpdate } from "./node.ts";

@@ -4,7 +4,7 @@ import { Errno, KiB, PAGE_SIZE } from "@physio/kern";
 import { Pgo } from "@physio/uvm";
 import { IoFlag } from "@physio/vfs";
 import { describe, expect, test } from "vitest";
-import { directio, MAX_DIRECT } from "../src/index.ts";
+import { directio, MAX_DIRECT } from "../src/directio.ts";
 import type { FileMachineOptions } from "./file-machine.ts";
 import { bytesOf, difference, FileMachine } from "./file-machine.ts";
 import { HOLE } from "./machine.ts";

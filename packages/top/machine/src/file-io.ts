@@ -17,12 +17,10 @@ import { RW_WRITER } from "@physio/sched";
 import { MapFlag, Pgo, Vmspace } from "@physio/uvm";
 import type { Vnode, WriteErrors } from "@physio/vfs";
 import { BlockMap, IoFlag, vnFsync, vnLock, vnRead, vnUnlock, vnWrite } from "@physio/vfs";
+import { IO_BYTES } from "./io-bytes.ts";
 import type { Machine } from "./machine.ts";
 
 export type IoWay = "buffered" | "direct" | "mapped";
-
-/** Bytes that one call moves at most. */
-export const IO_BYTES: Bytes = 256 * KiB;
 
 const RIGHTS = Prot.READ | Prot.WRITE;
 const RELEASE = Pgo.ALLPAGES | Pgo.CLEANIT | Pgo.SYNCIO | Pgo.FREE;

@@ -1,9 +1,10 @@
 export type { Media } from "@physio/dev-nvme";
 export { MemoryMedia } from "@physio/dev-nvme";
 export type { IoWay } from "./file-io.ts";
-export { FileIo, IO_BYTES, setFileSize, skipHole } from "./file-io.ts";
+export { FileIo, setFileSize, skipHole } from "./file-io.ts";
 export type { ChunkSink, TreeVisitor } from "./files.ts";
 export { FileReader, listDirectory, walkTree } from "./files.ts";
+export { IO_BYTES } from "./io-bytes.ts";
 export { Machine, machine } from "./machine.ts";
 export type { MountChoices } from "./mount-any.ts";
 export type { CacheOptions, DmaFilters, MachineConfig, ProfileOptions } from "./profiles.ts";
