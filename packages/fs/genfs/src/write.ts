@@ -141,24 +141,10 @@ function* writeSegment(writer: Writer, end: FileOffset): Sleeps<Errno> {
   let error: Errno = journal === null ? E.OK : yield* journal.begin();
   if (error !== E.OK) return error;
   yield* node.lock.enter(RW_WRITER);
-  let segment = segmentEnd(vp, uio.offset, end);
-  error = yield* writeLocked(writer, segment);
-  while (error === E.ENOSPC && (segment = half(vp, uio.offset, segment)) > 0) {
-    error = yield* writeLocked(writer, segment); // what there is room for is written
-  }
+  error = yield* writeLocked(writer, segmentEnd(vp, uio.offset, end));
   node.lock.exit();
   journal?.end();
   return error;
-}
-
-/** Half of what there was no room for, in whole blocks and pages; 0: one of them is all that is left. */
-function half(vp: Vnode, offset: FileOffset, end: FileOffset): FileOffset {
-  const unit = 2 ** blockShift(vp);
-  const middle = alignDown(offset + (end - offset) / 2, Math.max(unit, PAGE_SIZE));
-  if (middle > offset) return middle;
-  // Less than two pages: block by block.
-  const block = alignDown(offset, unit) + unit;
-  return block < end ? block : 0;
 }
 
 /** Where the part that one request covers ends: the page that begins in the middle, or all whole pages, or the rest. */

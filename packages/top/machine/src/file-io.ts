@@ -9,7 +9,7 @@
 import { Uio, UioRw } from "@physio/carriers";
 import type { GenfsData } from "@physio/genfs";
 import type { Bytes, Errno, FileOffset, VirtAddr } from "@physio/kern";
-import { Errno as E, ErrnoError, KiB, MiB, panic, truncPage } from "@physio/kern";
+import { Errno as E, ErrnoError, MiB, panic, truncPage } from "@physio/kern";
 import type { AddressSpace } from "@physio/pmap";
 import { Prot } from "@physio/pmap";
 import type { Sleeps } from "@physio/sched";
